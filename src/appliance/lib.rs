@@ -1,0 +1,1 @@
+//! The appliance itself: SSD and thermal watch, dashboard.

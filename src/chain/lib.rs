@@ -1,0 +1,1 @@
+//! The chain: blockchain-engine, session-anchoring, block-manager.

@@ -1,0 +1,1 @@
+//! What works from another machine: log in, record, restore, export, pin the certificate.

@@ -1,0 +1,1 @@
+//! Hardware behind traits, each with a real and a fake side.

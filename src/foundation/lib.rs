@@ -1,0 +1,1 @@
+//! Foundation services: auth-service.

@@ -1,0 +1,1 @@
+//! What a service is: trait, context, handle, restart loop, health, CPU pool.

@@ -1,0 +1,2 @@
+//! The appliance's one binary.
+fn main() {}

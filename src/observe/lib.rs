@@ -1,0 +1,1 @@
+//! Logs and metrics: journald or terminal, JSON files and live levels per service, Prometheus.

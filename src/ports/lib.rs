@@ -1,0 +1,23 @@
+//! Types and traits that one group of services offers another.
+//!
+//! A group never names its sibling: what it needs of one stands here as a trait or a value, and the wiring in
+//! `lucid` fills it in. Requests go downwards only; upwards and sideways travel latest values over `watch`.
+//! Nothing here does I/O, and nothing here knows HTTP, redb or hardware.
+
+mod accounts;
+mod anchoring;
+mod chain;
+mod conditions;
+mod identity;
+mod recordings;
+mod session_id;
+
+pub use accounts::{
+    Account, AccountError, Accounts, AuditEntry, Claim, Claimed, Login, Recovery, RecoveryError, Tokens,
+};
+pub use anchoring::{AnchorError, AnchorState, Anchoring};
+pub use chain::{BlockSummary, Chain, ChainError, Head, LogProof, Validation, ValidationState};
+pub use conditions::{Load, Storage};
+pub use identity::{AuthError, Authenticator, Identity, Role};
+pub use recordings::{Recording, RecordingState, Recordings, RecordingsError};
+pub use session_id::{InvalidSessionId, SessionId};

@@ -1,0 +1,1 @@
+//! The formats a third party checks: Merkle trees, signed notes, blocks, manifests, and the offline verifier.

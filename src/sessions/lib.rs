@@ -1,0 +1,1 @@
+//! Sessions: chunker, encryptor, Merkle builder, orchestrator, storage, session API.

@@ -1,0 +1,1 @@
+//! Whole-box policy: order, criticality, watchdog, shutdown. Names no service.

@@ -1,0 +1,1 @@
+//! Style and architecture as tests; no production code.
