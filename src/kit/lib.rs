@@ -18,6 +18,7 @@ mod gate;
 mod handle;
 mod life;
 mod service;
+mod slot;
 mod supervise;
 
 pub use backoff::Backoff;
@@ -28,6 +29,7 @@ pub use gate::Gate;
 pub use handle::{Handle, Reply, Unavailable};
 pub use life::{Health, Life};
 pub use service::{Event, Service, Spec};
+pub use slot::{Lease, Lender, Slot, slot};
 pub use supervise::{Wired, supervise, wire};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Anchoring as sessions see it.
 
 use async_trait::async_trait;
-use lucid_proof::Anchor;
+use lucid_proof::block::Anchor;
 use serde::{Deserialize, Serialize};
 
 use crate::SessionId;

@@ -1,7 +1,12 @@
 //! The chain as its readers see it.
 
 use async_trait::async_trait;
-use lucid_proof::{Block, Genesis, Hash, Timestamp, VerifierKey};
+use lucid_proof::{
+    block::{Block, Genesis},
+    hash::Hash,
+    note::VerifierKey,
+    time::Timestamp,
+};
 use serde::Serialize;
 
 use crate::SessionId;

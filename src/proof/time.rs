@@ -3,6 +3,7 @@
 //! A recorder without a clock battery may not know the time; evidence says so instead of hiding it. Must never read a
 //! clock: times are given.
 
+use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -13,7 +14,8 @@ use crate::wire::{DecodeError, Reader};
 pub const UNIX_MS_MAX: u64 = 253_402_300_799_999;
 
 /// How far a time can be believed. The order is from worse to better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum TimeTrust {
     /// The clock was never set from a time source since the start.
@@ -47,7 +49,7 @@ impl TimeTrust {
 }
 
 /// A point in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Timestamp {
     /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted; at most [`UNIX_MS_MAX`].
     pub unix_ms: u64,
