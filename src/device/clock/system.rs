@@ -1,0 +1,178 @@
+//! The system's clock, held up by the floor.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::floor::{Floor, FloorFile};
+use super::{Clock, ClockError, ClockTrust, Now};
+use crate::files::Root;
+
+/// The floor is kept no more often than this: an SD card is worn out by small writes, and a minute lost is no loss.
+const KEEP_INTERVAL_MS: u64 = 60_000;
+
+/// systemd-timesyncd creates this file at the first synchronization since boot (systemd-timesyncd.service(8)).
+const SYNCHRONIZED_FILE: &str = "/run/systemd/timesync/synchronized";
+
+/// No Lucid was built before 2026-01-01. Release builds set SOURCE_DATE_EPOCH, in seconds, and so raise this.
+const BUILT_MS_MIN: u64 = 1_767_225_600_000;
+
+/// Where raw times come from.
+pub(super) trait Source: Send + Sync {
+    /// Milliseconds since 1970 by the system's clock.
+    fn wall_ms(&self) -> u64;
+    /// Milliseconds since some moment; never goes back.
+    fn monotonic_ms(&self) -> u64;
+}
+
+/// The system's clock, held up by a floor in the state directory.
+pub struct SystemClock {
+    source: Box<dyn Source>,
+    file: FloorFile,
+    synchronized_file: PathBuf,
+    startup_problem: Option<ClockError>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    floor: Floor,
+    /// When, by the monotonic clock, `floor.floor_ms` was so.
+    anchored_ms: u64,
+    /// When the floor was last kept; `None` since the start.
+    kept_ms: Option<u64>,
+    /// A damaged file is still in the way.
+    is_file_damaged: bool,
+}
+
+impl SystemClock {
+    /// The clock of the running system, with its floor in `state_dir`. It works whatever the floor file holds; what was
+    /// wrong with that is [`SystemClock::startup_problem`].
+    pub fn new(state_dir: &Path) -> Self {
+        Self::below(Path::new("/"), state_dir)
+    }
+
+    /// Like [`SystemClock::new`], with systemd's `/run` below another root. `state_dir` is a path of its own.
+    pub fn below(root: &Path, state_dir: &Path) -> Self {
+        Self::with_source(Box::new(SystemSource { started: Instant::now() }), root, state_dir, built_ms())
+    }
+
+    pub(super) fn with_source(source: Box<dyn Source>, root: &Path, state_dir: &Path, built_ms: u64) -> Self {
+        let file = FloorFile::new(state_dir);
+        let (kept, startup_problem) = match file.load() {
+            Ok(kept) => (kept, None),
+            Err(error) => (None, Some(error)),
+        };
+        let state = State {
+            floor: kept.unwrap_or(Floor { floor_ms: built_ms, synchronized_ms: built_ms }).at_least(built_ms),
+            anchored_ms: source.monotonic_ms(),
+            kept_ms: None,
+            is_file_damaged: matches!(startup_problem, Some(ClockError::Damaged { .. })),
+        };
+        let synchronized_file = Root::new(root).at(SYNCHRONIZED_FILE);
+        Self { source, file, synchronized_file, startup_problem, state: Mutex::new(state) }
+    }
+
+    /// What was wrong with the floor file at the start. The floor is then the time of the build.
+    pub fn startup_problem(&self) -> Option<&ClockError> {
+        self.startup_problem.as_ref()
+    }
+
+    /// Raises the floor to the present and keeps it, unless that was done within the last minute. To be called every
+    /// so often; blocks for one small synced write.
+    ///
+    /// # Errors
+    /// The floor could not be kept. The next call tries again.
+    pub fn advance(&self) -> Result<(), ClockError> {
+        let kept_ms = self.lock().kept_ms;
+        let is_due = kept_ms.is_none_or(|kept_ms| self.monotonic_ms().saturating_sub(kept_ms) >= KEEP_INTERVAL_MS);
+        if is_due { self.keep() } else { Ok(()) }
+    }
+
+    /// Raises the floor to the present and keeps it. To be called at stop; blocks for one small synced write.
+    ///
+    /// # Errors
+    /// The floor could not be kept.
+    pub fn keep(&self) -> Result<(), ClockError> {
+        // The lock is held over the write, so that two callers can't keep their floors in the wrong order. `now` waits
+        // for that one write at worst.
+        let mut state = self.lock();
+        let (now, monotonic_ms) = self.judge(&state);
+        state.floor = raised(state.floor, now);
+        state.anchored_ms = monotonic_ms;
+        if state.is_file_damaged {
+            self.file.set_aside()?;
+            state.is_file_damaged = false;
+        }
+        self.file.keep(state.floor)?;
+        state.kept_ms = Some(monotonic_ms);
+        Ok(())
+    }
+
+    /// The present, and the monotonic time at which it was so.
+    fn judge(&self, state: &State) -> (Now, u64) {
+        let monotonic_ms = self.source.monotonic_ms();
+        let held_ms = state.floor.floor_ms.saturating_add(monotonic_ms.saturating_sub(state.anchored_ms));
+        let now = judge(self.source.wall_ms(), self.synchronized_file.exists(), state.floor, held_ms);
+        (now, monotonic_ms)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is a whole one, so a panic elsewhere left it sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Now {
+        self.judge(&self.lock()).0
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.source.monotonic_ms()
+    }
+}
+
+impl std::fmt::Debug for SystemClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemClock").field("file", &self.file).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// The whole rule. A synchronized clock is held to the synchronized floor only; see the module above.
+fn judge(wall_ms: u64, is_synchronized: bool, floor: Floor, held_ms: u64) -> Now {
+    match is_synchronized {
+        true if wall_ms >= floor.synchronized_ms => Now { unix_ms: wall_ms, trust: ClockTrust::Synchronized },
+        false if wall_ms >= floor.floor_ms => Now { unix_ms: wall_ms, trust: ClockTrust::Unsynchronized },
+        _ => Now { unix_ms: held_ms, trust: ClockTrust::Held },
+    }
+}
+
+fn raised(floor: Floor, now: Now) -> Floor {
+    match now.trust {
+        ClockTrust::Synchronized => Floor { floor_ms: now.unix_ms, synchronized_ms: now.unix_ms },
+        ClockTrust::Unsynchronized | ClockTrust::Held => Floor { floor_ms: now.unix_ms, ..floor },
+    }
+}
+
+/// The time of the build. A SOURCE_DATE_EPOCH that is no number is the build's fault and counts as none.
+fn built_ms() -> u64 {
+    let seconds: Option<u64> = option_env!("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(BUILT_MS_MIN, |seconds| seconds.saturating_mul(1000).max(BUILT_MS_MIN))
+}
+
+struct SystemSource {
+    started: Instant,
+}
+
+impl Source for SystemSource {
+    fn wall_ms(&self) -> u64 {
+        // A clock before 1970 is as wrong as one at 1970: the floor takes over.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,82 @@
+//! `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`): what is mounted where.
+//!
+//! Read instead of asked by `statfs`, because it names the device number, and because a recorded tree can carry it.
+
+use std::path::{Path, PathBuf};
+
+/// One line of mountinfo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// `major:minor`; major 0 means that no block device is behind it.
+    pub(super) device: String,
+    pub(super) mount_point: PathBuf,
+    pub(super) filesystem: String,
+    pub(super) source: String,
+    pub(super) read_only: bool,
+}
+
+impl Mount {
+    /// Whether the filesystem lives on a block device at all.
+    pub(super) fn has_block_device(&self) -> bool {
+        !self.device.starts_with("0:")
+    }
+}
+
+/// The mount at exactly this point. Of several stacked there, the last one is on top.
+pub(super) fn mounted_at(mountinfo: &str, mount_point: &Path) -> Option<Mount> {
+    mountinfo.lines().filter_map(parse).rfind(|mount| mount.mount_point == mount_point)
+}
+
+/// The mount that holds a path: the longest mount point above it, the topmost of those stacked there.
+pub(super) fn holding(mountinfo: &str, path: &Path) -> Option<Mount> {
+    let above = mountinfo.lines().filter_map(parse).filter(|mount| path.starts_with(&mount.mount_point));
+    // `max_by_key` returns the last of equals, which is the topmost.
+    above.max_by_key(|mount| mount.mount_point.components().count())
+}
+
+/// Fields: id, parent, device, root, mount point, options, optional fields, `-`, filesystem, source, super options.
+fn parse(line: &str) -> Option<Mount> {
+    let (fixed, rest) = line.split_once(" - ")?;
+    let fixed: Vec<&str> = fixed.split(' ').collect();
+    let mut rest = rest.split(' ');
+    let (filesystem, source, super_options) = (rest.next()?, rest.next()?, rest.next().unwrap_or_default());
+    Some(Mount {
+        device: (*fixed.get(2)?).to_owned(),
+        mount_point: PathBuf::from(unescape(fixed.get(4)?)),
+        filesystem: filesystem.to_owned(),
+        source: unescape(source),
+        read_only: is_read_only(fixed.get(5)?) || is_read_only(super_options),
+    })
+}
+
+/// After an error ext4 either turns `ro` or, in newer kernels, keeps `rw` and adds one of the other two.
+fn is_read_only(options: &str) -> bool {
+    options.split(',').any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown"))
+}
+
+/// The kernel writes space, tab, newline and backslash as a backslash and three octal digits.
+fn unescape(field: &str) -> String {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        match escaped(rest) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[4..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn escaped(bytes: &[u8]) -> Option<u8> {
+    let digits = bytes.strip_prefix(b"\\")?.get(..3)?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+#[cfg(test)]
+mod tests;
