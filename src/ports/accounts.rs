@@ -39,6 +39,18 @@ pub struct Login {
     pub peer: IpAddr,
 }
 
+/// Somebody changes their own password.
+pub struct PasswordChange {
+    /// Account name.
+    pub name: String,
+    /// The password so far.
+    pub old: Zeroizing<String>,
+    /// The password from now on.
+    pub new: Zeroizing<String>,
+    /// Where it came from, for throttling and the audit log.
+    pub peer: IpAddr,
+}
+
 /// What a log-in gives.
 #[derive(Clone, Serialize)]
 pub struct Tokens {
@@ -149,7 +161,10 @@ pub trait Accounts: Send + Sync {
     async fn claim(&self, claim: Claim) -> Result<Claimed, AccountError>;
     /// Checks a password and issues tokens.
     async fn login(&self, login: Login) -> Result<Tokens, AccountError>;
-    /// Revokes a token and its refresh family.
+    /// Gives new tokens for a refresh token, which is used up by that. Using one twice ends its log-in, because one of
+    /// the two users has stolen it: callers must not refresh the same log-in in parallel.
+    async fn refresh(&self, refresh_token: &str) -> Result<Tokens, AccountError>;
+    /// Revokes a token and its refresh family. A token that is not known any more is no error.
     async fn logout(&self, token_id: Uuid) -> Result<(), AccountError>;
     /// The accounts, by name.
     async fn accounts(&self) -> Result<Vec<Account>, AccountError>;
@@ -157,6 +172,15 @@ pub trait Accounts: Send + Sync {
     async fn add(&self, by: &str, name: String, password: Zeroizing<String>, role: Role) -> Result<(), AccountError>;
     /// Removes an account and revokes its tokens.
     async fn remove(&self, by: &str, name: &str) -> Result<(), AccountError>;
+    /// Gives an account another role and revokes its tokens.
+    async fn set_role(&self, by: &str, name: &str, role: Role) -> Result<(), AccountError>;
+    /// Changes one's own password, revokes all tokens of the account and gives the caller new ones.
+    async fn change_password(&self, change: PasswordChange) -> Result<Tokens, AccountError>;
+    /// Sets the password of somebody who has forgotten theirs, and revokes the account's tokens.
+    async fn reset_password(&self, by: &str, name: &str, password: Zeroizing<String>) -> Result<(), AccountError>;
+    /// Makes a new recovery key in place of the former one, for an administrator who proves their password again: for
+    /// the owner who lost it, or whom the reply to the claim never reached.
+    async fn new_recovery_key(&self, login: Login) -> Result<Zeroizing<String>, AccountError>;
     /// The newest `limit` audit entries, newest first; at most 1000.
     async fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, AccountError>;
     /// Adds a line to the audit log for what a sibling group did on somebody's behalf.

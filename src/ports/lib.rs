@@ -13,7 +13,8 @@ mod recordings;
 mod session_id;
 
 pub use accounts::{
-    Account, AccountError, Accounts, AuditEntry, Claim, Claimed, Login, Recovery, RecoveryError, Tokens,
+    Account, AccountError, Accounts, AuditEntry, Claim, Claimed, Login, PasswordChange, Recovery, RecoveryError,
+    Tokens,
 };
 pub use anchoring::{AnchorError, AnchorState, Anchoring};
 pub use chain::{BlockSummary, Chain, ChainError, Head, LogProof, Validation, ValidationState};
