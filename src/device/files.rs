@@ -100,22 +100,23 @@ pub(crate) fn malformed<T>(path: &Path, content: &str, problem: impl Display) ->
     Reading::failed(format!("`{}` holds {shown:?}: {problem}", path.display()))
 }
 
+/// The entries of a directory whose name begins with `prefix`, in the order of their names.
+pub(crate) fn prefixed(dir: &Path, prefix: &str) -> Reading<Vec<PathBuf>> {
+    names(dir).map(|names| {
+        let mut found: Vec<_> = names.into_iter().filter(|name| name.starts_with(prefix)).collect();
+        found.sort();
+        found.into_iter().map(|name| dir.join(name)).collect()
+    })
+}
+
 /// The entries of a directory whose name is `prefix` and a number, in the order of the numbers.
 pub(crate) fn numbered(dir: &Path, prefix: &str) -> Reading<Vec<PathBuf>> {
-    let entries: Result<Vec<_>, _> = match dir.read_dir() {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name())).collect(),
-        Err(error) => return refused(dir, &error),
-    };
-    let names = match entries {
-        Ok(names) => names,
-        Err(error) => return refused(dir, &error),
-    };
-    let mut found: Vec<(u32, PathBuf)> = names
-        .iter()
-        .filter_map(|name| name.to_str()?.strip_prefix(prefix)?.parse().ok().map(|number| (number, dir.join(name))))
-        .collect();
-    found.sort();
-    Reading::Present(found.into_iter().map(|(_, path)| path).collect())
+    names(dir).map(|names| {
+        let number = |name: &str| name.strip_prefix(prefix)?.parse::<u32>().ok();
+        let mut found: Vec<_> = names.iter().filter_map(|name| Some((number(name)?, dir.join(name)))).collect();
+        found.sort();
+        found.into_iter().map(|(_, path)| path).collect()
+    })
 }
 
 /// The first of the directories in which `file` says `wanted`; this is how hwmon and thermal devices are told apart.
@@ -131,6 +132,16 @@ pub(crate) fn labelled(dirs: Reading<Vec<PathBuf>>, file: &str, wanted: &str) ->
         }
         result
     })
+}
+
+/// Names in a directory. The kernel's are all UTF-8; others can't be one that is looked for.
+fn names(dir: &Path) -> Reading<Vec<String>> {
+    let names: io::Result<Vec<_>> =
+        dir.read_dir().and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect());
+    match names {
+        Ok(names) => Reading::Present(names.into_iter().filter_map(|name| name.into_string().ok()).collect()),
+        Err(error) => refused(dir, &error),
+    }
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
@@ -151,3 +162,6 @@ fn refused<T>(path: &Path, error: &io::Error) -> Reading<T> {
         _ => Reading::failed(format!("reading `{path}`: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,8 +87,8 @@ struct World {
 }
 
 impl Simulated {
-    /// A board that has just been switched on at room temperature. Time passes for it as it does on `clock`; `data_path`
-    /// is where its SSD claims to be mounted.
+    /// A board that has just been switched on at room temperature. Time passes for it as it does on `clock`;
+    /// `data_path` is where its SSD claims to be mounted.
     pub fn new(seed: u64, data_path: &str, clock: Arc<dyn Clock>) -> Self {
         let knobs = Knobs::default();
         let physics = Physics::new(seed, knobs.ambient_mc, clock.monotonic_ms());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const FORMAT: &str = "lucid-clock-1";
 
 /// A floor beyond 2200-01-01 is damage, and would hold the clock for good.
-const FLOOR_MAX_MS: u64 = 7_258_118_400_000;
+pub(super) const FLOOR_MAX_MS: u64 = 7_258_118_400_000;
 
 /// The file holds under 60 bytes.
 const FILE_BYTES_MAX: u64 = 256;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::floor::{Floor, FloorFile};
+use super::floor::{FLOOR_MAX_MS, Floor, FloorFile};
 use super::{Clock, ClockError, ClockTrust, Now};
 use crate::files::Root;
 
@@ -28,18 +28,26 @@ pub(super) trait Source: Send + Sync {
 /// The system's clock, held up by a floor in the state directory.
 pub struct SystemClock {
     source: Box<dyn Source>,
-    file: FloorFile,
     synchronized_file: PathBuf,
     startup_problem: Option<ClockError>,
-    state: Mutex<State>,
+    held: Mutex<Held>,
+    /// Apart from `held`, so that telling the time never waits for a write. Locked before it, never after.
+    keeper: Mutex<Keeper>,
 }
 
+/// What the clock is held to.
 #[derive(Debug, Clone, Copy)]
-struct State {
+struct Held {
     floor: Floor,
     /// When, by the monotonic clock, `floor.floor_ms` was so.
     anchored_ms: u64,
-    /// When the floor was last kept; `None` since the start.
+}
+
+/// What is needed to write.
+#[derive(Debug)]
+struct Keeper {
+    file: FloorFile,
+    /// When the floor was last kept, by the monotonic clock; `None` since the start.
     kept_ms: Option<u64>,
     /// A damaged file is still in the way.
     is_file_damaged: bool,
@@ -63,14 +71,18 @@ impl SystemClock {
             Ok(kept) => (kept, None),
             Err(error) => (None, Some(error)),
         };
-        let state = State {
+        let held = Held {
             floor: kept.unwrap_or(Floor { floor_ms: built_ms, synchronized_ms: built_ms }).at_least(built_ms),
             anchored_ms: source.monotonic_ms(),
-            kept_ms: None,
-            is_file_damaged: matches!(startup_problem, Some(ClockError::Damaged { .. })),
         };
-        let synchronized_file = Root::new(root).at(SYNCHRONIZED_FILE);
-        Self { source, file, synchronized_file, startup_problem, state: Mutex::new(state) }
+        let is_file_damaged = matches!(startup_problem, Some(ClockError::Damaged { .. }));
+        Self {
+            source,
+            synchronized_file: Root::new(root).at(SYNCHRONIZED_FILE),
+            startup_problem,
+            held: Mutex::new(held),
+            keeper: Mutex::new(Keeper { file, kept_ms: None, is_file_damaged }),
+        }
     }
 
     /// What was wrong with the floor file at the start. The floor is then the time of the build.
@@ -84,9 +96,10 @@ impl SystemClock {
     /// # Errors
     /// The floor could not be kept. The next call tries again.
     pub fn advance(&self) -> Result<(), ClockError> {
-        let kept_ms = self.lock().kept_ms;
-        let is_due = kept_ms.is_none_or(|kept_ms| self.monotonic_ms().saturating_sub(kept_ms) >= KEEP_INTERVAL_MS);
-        if is_due { self.keep() } else { Ok(()) }
+        let mut keeper = lock(&self.keeper);
+        let since_ms = |kept_ms| self.source.monotonic_ms().saturating_sub(kept_ms);
+        let is_due = keeper.kept_ms.is_none_or(|kept_ms| since_ms(kept_ms) >= KEEP_INTERVAL_MS);
+        if is_due { self.keep_with(&mut keeper) } else { Ok(()) }
     }
 
     /// Raises the floor to the present and keeps it. To be called at stop; blocks for one small synced write.
@@ -94,38 +107,47 @@ impl SystemClock {
     /// # Errors
     /// The floor could not be kept.
     pub fn keep(&self) -> Result<(), ClockError> {
-        // The lock is held over the write, so that two callers can't keep their floors in the wrong order. `now` waits
-        // for that one write at worst.
-        let mut state = self.lock();
-        let (now, monotonic_ms) = self.judge(&state);
-        state.floor = raised(state.floor, now);
-        state.anchored_ms = monotonic_ms;
-        if state.is_file_damaged {
-            self.file.set_aside()?;
-            state.is_file_damaged = false;
+        self.keep_with(&mut lock(&self.keeper))
+    }
+
+    fn keep_with(&self, keeper: &mut Keeper) -> Result<(), ClockError> {
+        let floor = self.raise_floor();
+        if keeper.is_file_damaged {
+            keeper.file.set_aside()?;
+            keeper.is_file_damaged = false;
         }
-        self.file.keep(state.floor)?;
-        state.kept_ms = Some(monotonic_ms);
+        keeper.file.keep(floor)?;
+        keeper.kept_ms = Some(self.source.monotonic_ms());
         Ok(())
     }
 
-    /// The present, and the monotonic time at which it was so.
-    fn judge(&self, state: &State) -> (Now, u64) {
-        let monotonic_ms = self.source.monotonic_ms();
-        let held_ms = state.floor.floor_ms.saturating_add(monotonic_ms.saturating_sub(state.anchored_ms));
-        let now = judge(self.source.wall_ms(), self.synchronized_file.exists(), state.floor, held_ms);
-        (now, monotonic_ms)
+    /// Raises the floor to the present, unless that is a time that no floor may have.
+    fn raise_floor(&self) -> Floor {
+        let mut held = lock(&self.held);
+        let (now, monotonic_ms) = self.judge(&held);
+        if now.unix_ms <= FLOOR_MAX_MS {
+            *held = Held { floor: raised(held.floor, now), anchored_ms: monotonic_ms };
+        }
+        held.floor
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is a whole one, so a panic elsewhere left it sound.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The present, and the monotonic time at which it was so.
+    fn judge(&self, held: &Held) -> (Now, u64) {
+        let monotonic_ms = self.source.monotonic_ms();
+        let held_ms = held.floor.floor_ms.saturating_add(monotonic_ms.saturating_sub(held.anchored_ms));
+        let now = judge(self.source.wall_ms(), self.synchronized_file.exists(), held.floor, held_ms);
+        (now, monotonic_ms)
     }
+}
+
+/// Every change behind these locks is a whole one, so a panic elsewhere left the content sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        self.judge(&self.lock()).0
+        self.judge(&lock(&self.held)).0
     }
 
     fn monotonic_ms(&self) -> u64 {
@@ -135,7 +157,7 @@ impl Clock for SystemClock {
 
 impl std::fmt::Debug for SystemClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SystemClock").field("file", &self.file).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("SystemClock").field("held", &self.held).field("keeper", &self.keeper).finish_non_exhaustive()
     }
 }
 

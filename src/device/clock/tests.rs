@@ -181,6 +181,18 @@ fn a_damaged_file_is_reported_set_aside_and_replaced() {
 }
 
 #[test]
+fn an_absurd_present_is_told_and_not_kept() {
+    let bench = Bench::new(0);
+    let clock = bench.boot(u64::MAX);
+    bench.raw.advance(HOUR_MS);
+    assert_eq!(clock.now(), now(u64::MAX, ClockTrust::Unsynchronized));
+    clock.keep().unwrap();
+    bench.wall(0);
+    assert_eq!(clock.now(), now(BUILT_MS + HOUR_MS, ClockTrust::Held), "time held before is not lost");
+    assert!(bench.boot(0).startup_problem().is_none(), "what was kept can be read");
+}
+
+#[test]
 fn a_floor_older_than_the_build_is_raised() {
     let bench = Bench::new(0);
     fs::write(bench.file(), "lucid-clock-1 5 4\n").unwrap();
@@ -211,6 +223,34 @@ fn a_left_over_new_file_does_no_harm() {
     let clock = bench.boot(0);
     assert_eq!(clock.now(), now(BUILT_MS + HOUR_MS, ClockTrust::Held));
     clock.keep().unwrap();
+}
+
+/// Random days of a box: time passes, the wall clock jumps anywhere, servers come and go, the power fails.
+#[test]
+fn no_history_leads_below_what_was_kept_while_synchronized() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let bench = Bench::new(0);
+        let mut clock = bench.boot(0);
+        let mut bound_ms = BUILT_MS;
+        for step in 0..40 {
+            match random.u8(..6) {
+                0 => bench.raw.advance(random.u64(..HOUR_MS)),
+                1 => bench.wall(random.u64(..2 * BUILT_MS)),
+                2 => bench.synchronize(random.bool()),
+                3 => clock.advance().unwrap(),
+                4 => {
+                    clock.keep().unwrap();
+                    if clock.now().trust == ClockTrust::Synchronized {
+                        bound_ms = bound_ms.max(clock.now().unix_ms);
+                    }
+                }
+                _ => clock = bench.boot(random.u64(..2 * BUILT_MS)),
+            }
+            assert!(clock.startup_problem().is_none(), "seed {seed}, step {step}");
+            assert!(clock.now().unix_ms >= bound_ms, "seed {seed}, step {step}: {:?} < {bound_ms}", clock.now());
+        }
+    }
 }
 
 #[test]

@@ -40,6 +40,16 @@ fn identity_survives_content_and_not_replacement() {
 }
 
 #[test]
+fn the_birth_time_is_that_of_the_filesystem() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = dir.path().metadata().unwrap().created().ok().map(|created| {
+        let since_epoch = created.duration_since(std::time::UNIX_EPOCH).unwrap();
+        (i64::try_from(since_epoch.as_secs()).unwrap(), since_epoch.subsec_nanos())
+    });
+    assert_eq!(identity(dir.path()).unwrap().born, expected);
+}
+
+#[test]
 fn a_file_is_no_directory() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");

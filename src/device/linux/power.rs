@@ -1,7 +1,7 @@
 //! Undervoltage by the `rpi_volt` hwmon (`drivers/hwmon/raspberrypi-hwmon.c`), and the firmware's throttling word
 //! where an older kernel still shows it in sysfs. `/dev/vcio` would tell it always, but takes an ioctl and a privilege.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::Linux;
@@ -58,17 +58,28 @@ impl Linux {
     /// `get_throttled` of the firmware node, a hexadecimal number. The node is named after the address of the bus
     /// (`soc/soc:firmware`, `soc@107c000000/soc@107c000000:firmware`), so it is searched for.
     fn throttled_word(&self) -> Reading<u32> {
-        let platform = self.root.at("/sys/devices/platform");
-        let Some(path) = below(&platform, "soc").into_iter().flat_map(|soc| below(&soc, "soc")).find_map(|node| {
-            let path = node.join("get_throttled");
-            path.exists().then_some(path)
-        }) else {
-            return Reading::absent("this kernel does not show the firmware's throttling word in sysfs");
-        };
-        files::text(&path).and_then(|text| match u32::from_str_radix(text.trim_start_matches("0x"), 16) {
-            Ok(word) => Reading::Present(word),
-            Err(error) => files::malformed(&path, &text, error),
+        self.throttled_file().and_then(|path| {
+            files::text(&path).and_then(|text| match u32::from_str_radix(text.trim_start_matches("0x"), 16) {
+                Ok(word) => Reading::Present(word),
+                Err(error) => files::malformed(&path, &text, error),
+            })
         })
+    }
+
+    fn throttled_file(&self) -> Reading<PathBuf> {
+        let buses = files::prefixed(&self.root.at("/sys/devices/platform"), "soc");
+        for bus in buses.present().into_iter().flatten() {
+            for node in files::prefixed(bus, "soc").present().into_iter().flatten() {
+                let path = node.join("get_throttled");
+                if path.exists() {
+                    return Reading::Present(path);
+                }
+            }
+        }
+        match buses {
+            Reading::Failed { reason } => Reading::failed(reason),
+            _ => Reading::absent("this kernel does not show the firmware's throttling word in sysfs"),
+        }
     }
 
     /// A device tree cell: 32 bits, big-endian.
@@ -79,15 +90,4 @@ impl Linux {
             Err(_) => Reading::failed(format!("`{}` holds {} bytes instead of 4", path.display(), cell.len())),
         })
     }
-}
-
-/// Entries of a directory whose name begins so; none if it can't be listed, as on machines without such a bus.
-fn below(dir: &Path, prefix: &str) -> Vec<PathBuf> {
-    let Ok(entries) = dir.read_dir() else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
-        .collect();
-    paths.sort();
-    paths
 }

@@ -86,7 +86,8 @@ impl Linux {
 
 fn disk_state(drive: &Path) -> DiskState {
     let device = drive.join("device");
-    let hwmon = hwmon(&device);
+    let controller = controller(&device);
+    let hwmon = hwmon(&controller);
     DiskState {
         name: drive.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         transport: transport(drive),
@@ -94,12 +95,19 @@ fn disk_state(drive: &Path) -> DiskState {
         model: files::label(&device.join("model")).or_else(|| files::label(&device.join("name"))),
         serial: serial(drive, &device),
         size_bytes: files::number::<u64>(&drive.join("size")).map(|sectors| sectors.saturating_mul(SECTOR_BYTES)),
-        state: files::label(&device.join("state")),
+        state: files::label(&controller.join("state")),
         write_protected: files::flag(&drive.join("ro")),
         temperature_mc: hwmon.clone().and_then(|dir| files::number(&dir.join("temp1_input"))),
         temperature_alarm: hwmon.and_then(|dir| files::flag(&dir.join("temp1_alarm"))),
         smart: Reading::absent("reading SMART takes a privilege that only the agent has"),
     }
+}
+
+/// The directory with the driver's state and sensors. With NVMe multipath, `device` is the subsystem, which holds its
+/// controllers; without, and for all other drives, it is the controller itself.
+fn controller(device: &Path) -> PathBuf {
+    let controllers = files::numbered(device, "nvme");
+    controllers.present().and_then(|controllers| controllers.first()).cloned().unwrap_or_else(|| device.to_owned())
 }
 
 fn transport(drive: &Path) -> Transport {
@@ -147,9 +155,9 @@ fn usb_serial(drive: &Path) -> Reading<String> {
 }
 
 /// The NVMe driver hangs its hwmon directly below the controller, other drivers in a folder `hwmon`.
-fn hwmon(device: &Path) -> Reading<PathBuf> {
-    let in_folder = || files::numbered(&device.join("hwmon"), "hwmon");
-    let found = match files::numbered(device, "hwmon") {
+fn hwmon(controller: &Path) -> Reading<PathBuf> {
+    let in_folder = || files::numbered(&controller.join("hwmon"), "hwmon");
+    let found = match files::numbered(controller, "hwmon") {
         Reading::Present(dirs) if dirs.is_empty() => in_folder(),
         other => other.or_else(in_folder),
     };

@@ -210,6 +210,24 @@ fn an_ssd_on_usb_is_read_too() {
 }
 
 #[test]
+fn an_nvme_behind_a_subsystem_is_read_too() {
+    const SUBSYSTEM: &str = "sys/devices/virtual/nvme-subsystem/nvme-subsys0";
+    let tree = Tree::pi5();
+    for (path, content) in [("model", "Dual\n"), ("nvme0n1/size", "8\n"), ("nvme0n1/nvme0n1p1/partition", "1\n")] {
+        tree.write(&format!("{SUBSYSTEM}/{path}"), content);
+    }
+    symlink("..", tree.0.path().join(SUBSYSTEM).join("nvme0n1/device")).unwrap();
+    tree.link(NVME, &format!("{SUBSYSTEM}/nvme0"));
+    tree.remove("sys/dev/block/259:1");
+    tree.link(&format!("{SUBSYSTEM}/nvme0n1/nvme0n1p1"), "sys/dev/block/259:1");
+    let ssd = tree.device().ssd();
+    let disk = ssd.disk.present().unwrap();
+    assert_present(disk.model.clone(), "Dual".to_owned());
+    assert_present(disk.state.clone(), "live".to_owned());
+    assert_present(disk.temperature_mc.clone(), 38_850);
+}
+
+#[test]
 fn product_data_serials_are_bounded_by_their_page() {
     let page = format!("{USB}/2-1:1.0/host0/target0:0:0/0:0:0:0/vpd_pg80");
     for (content, expected) in [

@@ -1,8 +1,8 @@
 //! Heat and fan of the simulated board: one body that warms with load and cools with the fan.
 //!
 //! Runs in steps of a fixed length, so that the outcome doesn't depend on how often anyone looks.
-//! Numbers: trips and cooling levels of the Pi 5 device tree; the heat is made up to look right: about 37 °C idle, about
-//! 90 °C under full load without a fan, about 60 °C with it.
+//! Numbers: trips and cooling levels of the Pi 5 device tree; the heat is made up to look right: about 37 °C idle,
+//! about 90 °C under full load without a fan, about 67 °C with it.
 
 use super::Knobs;
 
