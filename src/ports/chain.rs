@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use lucid_proof::{
     block::{Block, Genesis},
+    export::Proof,
     hash::Hash,
     note::VerifierKey,
     time::Timestamp,
@@ -39,14 +40,12 @@ pub struct BlockSummary {
     pub transactions: u64,
 }
 
-/// Proof that a block stands in the log of headers, and the signed head of that log.
+/// What proves a session's anchor to somebody outside.
 #[derive(Debug, Clone)]
-pub struct LogProof {
-    /// Size of the log: height of the head plus one.
-    pub size: u64,
-    /// Inclusion path (RFC 9162, SHA-256) of the block's header hash.
-    pub path: Vec<Hash>,
-    /// The signed checkpoint (C2SP tlog-checkpoint) of that size.
+pub struct Evidence {
+    /// From the transaction to the log of headers, at the size of `checkpoint`.
+    pub proof: Proof,
+    /// The signed checkpoint (C2SP tlog-checkpoint) of the present head.
     pub checkpoint: String,
 }
 
@@ -111,8 +110,10 @@ pub trait Chain: Send + Sync {
     async fn latest(&self, before: Option<u64>, limit: usize) -> Result<Vec<BlockSummary>, ChainError>;
     /// Height and position in its block of the session's anchor.
     async fn anchor(&self, session: SessionId) -> Result<Option<(u64, u32)>, ChainError>;
-    /// Proof that the block at `height` is in the log, against the present head.
-    async fn log_proof(&self, height: u64) -> Result<LogProof, ChainError>;
+    /// What proves the session's anchor, against the present head; nothing while it is in no block. `also` are signed
+    /// checkpoints of ours, handed out earlier, that the proof is to hold for, too; those older than the block are
+    /// left out.
+    async fn evidence(&self, session: SessionId, also: &[String]) -> Result<Option<Evidence>, ChainError>;
     /// The signed head of the log of headers.
     async fn checkpoint(&self) -> Result<String, ChainError>;
     /// Consistency path (RFC 9162) from the log of `old` headers to that of `new`.

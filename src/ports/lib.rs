@@ -13,11 +13,10 @@ mod recordings;
 mod session_id;
 
 pub use accounts::{
-    Account, AccountError, Accounts, AuditEntry, Claim, Claimed, Login, PasswordChange, Recovery, RecoveryError,
-    Tokens,
+    Account, AccountError, Accounts, AuditEntry, Claim, Claimed, Login, PasswordChange, Recovery, RecoveryError, Tokens,
 };
 pub use anchoring::{AnchorError, AnchorState, Anchoring};
-pub use chain::{BlockSummary, Chain, ChainError, Head, LogProof, Validation, ValidationState};
+pub use chain::{BlockSummary, Chain, ChainError, Evidence, Head, Validation, ValidationState};
 pub use conditions::{Load, Storage};
 pub use identity::{AuthError, Authenticator, Identity, Role};
 pub use recordings::{Recording, RecordingState, Recordings, RecordingsError};
