@@ -11,7 +11,7 @@ mod transaction;
 
 pub use certificate::{Certificate, CertificateError, quorum};
 pub use genesis::{Genesis, GenesisError, VALIDATORS_MAX, validators_hash};
-pub use receipt::{Outcome, Receipt, receipts_root};
+pub use receipt::{Outcome, Receipt, receipts_commitment, receipts_root};
 pub use transaction::{Anchor, SignedTransaction, TRANSACTION_BYTES_MAX, Transaction, TransactionError};
 
 use crate::hash::{Hash, Sha256, TreeHash, sha256};
@@ -23,6 +23,8 @@ use crate::wire::{DecodeError, Reader};
 const VERSION: u8 = 1;
 /// Precedes a header where it is hashed.
 const HEADER_DOMAIN: &[u8] = b"lucid.header/v1\n";
+/// Precedes number and tree root of a block's transactions where they are hashed.
+const TRANSACTIONS_DOMAIN: &[u8] = b"lucid.transactions/v1\n";
 /// The size of an encoded header.
 pub const HEADER_BYTES: usize = 242;
 /// The most transactions in a block; at one block per 10 s far above what one appliance can record.
@@ -162,11 +164,17 @@ impl Block {
     }
 }
 
-/// The root over transactions: a SHA-256 tree whose leaves are their bytes.
+/// What a header commits to about its transactions: their number and the root of the SHA-256 tree over their bytes.
 #[must_use]
 pub fn transactions_root(transactions: &[SignedTransaction]) -> Hash {
     let leaves: Vec<_> = transactions.iter().map(SignedTransaction::leaf).collect();
-    merkle::root::<Sha256>(&leaves)
+    transactions_commitment(leaves.len() as u64, &merkle::root::<Sha256>(&leaves))
+}
+
+/// [`transactions_root`] from the tree's size and root. The size is hashed too, because a Merkle path does not bind it.
+#[must_use]
+pub fn transactions_commitment(size: u64, root: &Hash) -> Hash {
+    sha256(&[TRANSACTIONS_DOMAIN, &size.to_be_bytes(), root])
 }
 
 fn transactions_above(count: usize) -> DecodeError {

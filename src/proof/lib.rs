@@ -6,15 +6,17 @@
 //!
 //! Promises: decoding is strict (one value has one encoding; what re-encodes differently is refused), bounded (every
 //! count and size has a limit) and free of side effects. Must never read a clock, draw randomness, start a task or touch
-//! the network; files are read only by the verifier.
+//! the network; files are read only by [`export::Directory`].
 
 pub mod block;
 pub mod checkpoint;
+pub mod export;
 pub mod hash;
 pub mod manifest;
 pub mod merkle;
 pub mod note;
 pub mod time;
+pub mod verify;
 mod wire;
 
 pub use wire::DecodeError;

@@ -86,6 +86,9 @@ pub fn consistency<H: TreeHash>(leaves: &[Hash], old: u64) -> Result<Vec<Hash>, 
 
 /// Checks that `leaf` is the leaf at `index` in the tree of `size` leaves with this root (RFC 9162, 2.1.3.2).
 ///
+/// The root alone does not bind the size: some sizes share a path. Where the size matters it must come from something
+/// that is itself proven, as in a checkpoint.
+///
 /// # Errors
 /// Says whether the index, the path's length or the root does not fit.
 pub fn verify_inclusion<H: TreeHash>(
@@ -95,6 +98,17 @@ pub fn verify_inclusion<H: TreeHash>(
     path: &[Hash],
     root: &Hash,
 ) -> Result<(), MerkleError> {
+    if implied_root::<H>(leaf, index, size, path)? != *root {
+        return Err(MerkleError::Root);
+    }
+    Ok(())
+}
+
+/// The root that an inclusion path leads to.
+///
+/// # Errors
+/// Says whether the index or the path's length does not fit.
+pub fn implied_root<H: TreeHash>(leaf: &Hash, index: u64, size: u64, path: &[Hash]) -> Result<Hash, MerkleError> {
     if index >= size {
         return Err(MerkleError::OutOfRange { index, size });
     }
@@ -115,11 +129,7 @@ pub fn verify_inclusion<H: TreeHash>(
         }
         (node, last) = (node >> 1, last >> 1);
     }
-    match (last, hash == *root) {
-        (0, true) => Ok(()),
-        (0, false) => Err(MerkleError::Root),
-        _ => Err(wrong_length),
-    }
+    if last == 0 { Ok(hash) } else { Err(wrong_length) }
 }
 
 /// Checks that the tree of `new` leaves holds the tree of `old` leaves as its beginning (RFC 9162, 2.1.4.2).

@@ -1,11 +1,13 @@
 //! Receipts: what came of a transaction. A block may hold a transaction that was refused; only its receipt tells.
 
-use crate::hash::{Hash, Sha256, TreeHash};
+use crate::hash::{Hash, Sha256, TreeHash, sha256};
 use crate::merkle;
 use crate::wire::{DecodeError, Reader};
 
 /// The version of the layout.
 const VERSION: u8 = 1;
+/// Precedes number and tree root of a block's receipts where they are hashed.
+const DOMAIN: &[u8] = b"lucid.receipts/v1\n";
 
 /// What came of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +67,15 @@ impl Receipt {
     }
 }
 
-/// The root over receipts: a SHA-256 tree whose leaves are their bytes.
+/// What a header commits to about its receipts: their number and the root of the SHA-256 tree over their bytes.
 #[must_use]
 pub fn receipts_root(receipts: &[Receipt]) -> Hash {
     let leaves: Vec<_> = receipts.iter().map(Receipt::leaf).collect();
-    merkle::root::<Sha256>(&leaves)
+    receipts_commitment(leaves.len() as u64, &merkle::root::<Sha256>(&leaves))
+}
+
+/// [`receipts_root`] from the tree's size and root. The size is hashed too, because a Merkle path does not bind it.
+#[must_use]
+pub fn receipts_commitment(size: u64, root: &Hash) -> Hash {
+    sha256(&[DOMAIN, &size.to_be_bytes(), root])
 }
