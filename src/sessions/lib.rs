@@ -1,1 +1,34 @@
-//! Sessions: chunker, encryptor, Merkle builder, orchestrator, storage, session API.
+//! Sessions: from a stream of bytes to a sealed, anchored recording, and back.
+//!
+//! ```text
+//!  session-api ── bytes ─▶ session-pipeline: chunker ─▶ encryptor ─▶ merkle-builder ─▶ orchestrator
+//!      │                        (cuts)      (zstd, AEAD)  (leaves)       (commits, seals, anchors)
+//!      └── reads ──────────▶ session-storage: one redb file, one directory of chunk files, the vault
+//! ```
+//!
+//! Bulk data goes past the services' loops: session-storage lends a [`Repository`], session-pipeline lends
+//! [`Uploads`]. A byte is acknowledged only when its chunk and the row that counts it are on disk.
+
+mod api;
+mod chunk;
+mod chunker;
+mod content;
+mod export;
+mod progress;
+mod repository;
+mod rows;
+mod session_api;
+mod session_pipeline;
+mod session_storage;
+mod upload;
+mod uploads;
+
+pub use api::{ApiState, routes};
+pub use chunk::{ChunkError, open as open_chunk, seal as seal_chunk};
+pub use export::Export;
+pub use progress::Progress;
+pub use repository::{Repository, RepositoryError};
+pub use session_api::{RecordingsPort, SessionApi, SessionApiDeps, SessionApiStatus};
+pub use session_pipeline::{PipelineConfig, SessionPipeline, SessionPipelineDeps, SessionPipelineStatus};
+pub use session_storage::{SessionStorage, SessionStorageDeps, SessionStorageStatus};
+pub use uploads::{UploadError, Uploads};

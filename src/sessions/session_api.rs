@@ -1,0 +1,170 @@
+//! session-api: recordings over HTTP, and as the dashboard's port.
+//!
+//! Promises: callers see their own recordings, developers see all, administrators may delete all. Must never hand out
+//! plaintext without that check. Degraded: never; what it needs is lent by others, and their absence is its answer.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lucid_kit::{Ctx, Event, Lease, Lender, Pool, Service, Slot};
+use lucid_ports::{Chain, Identity, Load, Recording, RecordingState, Recordings, RecordingsError, Role, SessionId};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::{
+    api::ApiState,
+    repository::{Repository, RepositoryError},
+    uploads::Uploads,
+};
+
+/// What session-api may use.
+#[derive(Clone)]
+pub struct SessionApiDeps {
+    /// Session-storage's recordings.
+    pub repository: Slot<Repository>,
+    /// Session-pipeline's uploads.
+    pub uploads: Slot<Uploads>,
+    /// The chain, for proofs.
+    pub chain: Arc<dyn Chain>,
+    /// Computing threads.
+    pub pool: Pool,
+    /// What the box has room for.
+    pub load: watch::Receiver<Load>,
+    /// Where the API is lent to its routes.
+    pub api: Lender<ApiState>,
+}
+
+/// What it says about itself.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SessionApiStatus {
+    /// Whether recordings can be read now.
+    pub readable: bool,
+    /// Whether recordings can be made now.
+    pub recordable: bool,
+}
+
+/// The service.
+pub struct SessionApi {
+    deps: SessionApiDeps,
+    _lease: Lease<ApiState>,
+}
+
+impl Service for SessionApi {
+    const NAME: &'static str = "session-api";
+    const PERIOD: Duration = Duration::from_secs(2);
+    type Config = ();
+    type Deps = SessionApiDeps;
+    type Request = std::convert::Infallible;
+    type Status = SessionApiStatus;
+    type Error = std::convert::Infallible;
+
+    async fn start((): &(), deps: &SessionApiDeps) -> Result<Self, Self::Error> {
+        let lease = deps.api.lend(Arc::new(ApiState::new(deps)));
+        Ok(Self { deps: deps.clone(), _lease: lease })
+    }
+
+    async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Self::Error> {
+        loop {
+            match ctx.next().await {
+                Event::Tick => ctx.publish(SessionApiStatus {
+                    readable: self.deps.repository.get().is_ok(),
+                    recordable: self.deps.uploads.get().is_ok(),
+                }),
+                Event::Request(never) => match never {},
+                Event::Stop => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Recordings as the dashboard asks for them.
+pub struct RecordingsPort(pub Slot<ApiState>);
+
+impl RecordingsPort {
+    fn api(&self) -> Result<Arc<ApiState>, RecordingsError> {
+        self.0.get().map_err(|error| RecordingsError::Unavailable(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Recordings for RecordingsPort {
+    async fn list(
+        &self,
+        caller: &Identity,
+        before: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Recording>, RecordingsError> {
+        self.api()?.list(caller, before, limit)
+    }
+
+    async fn get(&self, caller: &Identity, id: SessionId) -> Result<Recording, RecordingsError> {
+        self.api()?.find(caller, id, Access::Read)
+    }
+
+    async fn delete(&self, caller: &Identity, id: SessionId) -> Result<(), RecordingsError> {
+        self.api()?.delete(caller, id).await
+    }
+}
+
+/// What somebody wants to do with a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// List, describe, read, export, verify.
+    Read,
+    /// Add bytes, delete.
+    Write,
+}
+
+/// Whether `caller` may do this with a recording of `owner`.
+pub(crate) fn allowed(caller: &Identity, owner: &str, access: Access) -> bool {
+    let needed = match access {
+        Access::Read => Role::Developer,
+        Access::Write => Role::Admin,
+    };
+    caller.user == owner || caller.role >= needed
+}
+
+impl ApiState {
+    pub(crate) fn list(
+        &self,
+        caller: &Identity,
+        before: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Recording>, RecordingsError> {
+        let owner = (caller.role < Role::Developer).then_some(caller.user.as_str());
+        self.repository()?.list(owner, before, limit).map_err(refused)
+    }
+
+    /// The recording, if the caller may do this with it. One that may not even be read is as good as absent.
+    pub(crate) fn find(&self, caller: &Identity, id: SessionId, access: Access) -> Result<Recording, RecordingsError> {
+        let recording = self.repository()?.get(id).map_err(refused)?;
+        if allowed(caller, &recording.owner, access) { Ok(recording) } else { Err(RecordingsError::NotFound(id)) }
+    }
+
+    pub(crate) async fn delete(&self, caller: &Identity, id: SessionId) -> Result<(), RecordingsError> {
+        let recording = self.find(caller, id, Access::Write)?;
+        if recording.state == RecordingState::Recording {
+            return Err(RecordingsError::StillRecording(id));
+        }
+        self.repository()?.shred(id).await.map_err(refused)?;
+        tracing::info!(session = %id, by = caller.user, "deleted by shredding its key");
+        Ok(())
+    }
+
+    pub(crate) fn repository(&self) -> Result<Arc<Repository>, RecordingsError> {
+        self.repository.get().map_err(|error| RecordingsError::Unavailable(error.to_string()))
+    }
+}
+
+/// What a caller is told; what really happened is in the log.
+fn refused(error: RepositoryError) -> RecordingsError {
+    match error {
+        RepositoryError::NotFound(id) => RecordingsError::NotFound(id),
+        RepositoryError::WrongState { id, state: RecordingState::Recording } => RecordingsError::StillRecording(id),
+        error => {
+            let cause: &dyn std::error::Error = &error;
+            tracing::error!(error = cause, "an operation on recordings failed");
+            RecordingsError::Unavailable("the recordings' store failed: see the log of session-storage".to_owned())
+        }
+    }
+}
