@@ -3,6 +3,7 @@
 //! Every variant names the file or the table. Errors are `Clone`, because one failed commit is the answer to every
 //! waiter of its group. redb's own error types stay behind `dyn Error`: no service learns of redb.
 
+use std::any::Any;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -230,4 +231,10 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+/// The message of a panic, as far as it is text.
+pub(crate) fn text_of_panic(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -111,3 +111,6 @@ fn finish(path: &Path, temp: &Path, renamed: Result<(), StoreError>) -> Result<(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! Keys as bytes whose order is the keys' order.
 //!
 //! Owns the encoding of keys in every table and in snapshots: integers big-endian, byte arrays as they are, text with
-//! each zero byte followed by 0xFF and one zero byte at the end, tuples as their parts in sequence (the order-preserving
-//! tuple encoding known from FoundationDB). Promises that `a < b` exactly if the bytes of `a` sort before those of `b`,
-//! and that decoding takes nothing but what encoding gives. Must never change: files and snapshots hold these bytes.
+//! each zero byte followed by 0xFF and two zero bytes at the end, tuples as their parts in sequence. Promises that `a < b`
+//! exactly if the bytes of `a` sort before those of `b`, that no key's bytes begin another's of the same type, and that
+//! decoding takes nothing but what encoding gives. Must never change: files and snapshots hold these bytes.
 
 use std::borrow::Borrow;
 
@@ -62,6 +62,12 @@ impl<const N: usize> Key for [u8; N] {
     }
 }
 
+/// Follows a zero byte that belongs to a text.
+const ESCAPE: u8 = 0xFF;
+
+/// Follows the zero byte that ends a text; sorts before [`ESCAPE`], so that a text sorts before its continuations.
+const END: u8 = 0;
+
 impl Key for String {
     type Ref = str;
 
@@ -69,23 +75,23 @@ impl Key for String {
         for &byte in key.as_bytes() {
             out.push(byte);
             if byte == 0 {
-                out.push(0xFF);
+                out.push(ESCAPE);
             }
         }
-        out.push(0);
+        out.extend_from_slice(&[0, END]);
     }
 
     fn take(bytes: &mut &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         loop {
-            let byte = *bytes.split_off_first()?;
-            if byte == 0 && bytes.first() != Some(&0xFF) {
-                return String::from_utf8(text).ok();
+            match *bytes.split_off_first()? {
+                0 => match *bytes.split_off_first()? {
+                    END => return String::from_utf8(text).ok(),
+                    ESCAPE => text.push(0),
+                    _ => return None,
+                },
+                byte => text.push(byte),
             }
-            if byte == 0 {
-                bytes.split_off_first();
-            }
-            text.push(byte);
         }
     }
 }
@@ -107,3 +113,6 @@ macro_rules! tuple_key {
 }
 tuple_key!(A 0, B 1);
 tuple_key!(A 0, B 1, C 2);
+
+#[cfg(test)]
+mod tests;

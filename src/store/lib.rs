@@ -19,6 +19,7 @@ mod file;
 mod key;
 mod open;
 mod schema;
+mod snapshot;
 mod table;
 mod tx;
 mod writer;
@@ -37,7 +38,8 @@ pub use key::Key;
 pub use open::CHECK_BYTES_MAX;
 pub use redb::StorageBackend;
 pub use schema::{CACHE_BYTES_DEFAULT, Migration, Options, Schema};
-pub use table::{Codec, Json, Table};
+pub use snapshot::SnapshotSize;
+pub use table::{Codec, Json, TABLE_NAME_BYTES_MAX, Table};
 pub use tx::{KEY_BYTES_MAX, ReadTx, Reader, VALUE_BYTES_MAX, WriteTx};
 pub use writer::{GROUP_MAX, QUEUE_MAX};
 
@@ -223,8 +225,9 @@ impl Store {
         &self.inner.shared.path
     }
 
+    /// Why a write was not taken, or its answer got lost.
     fn closed(&self) -> StoreError {
-        StoreError::Closed { path: self.inner.shared.path.clone() }
+        self.failure().unwrap_or_else(|| StoreError::Closed { path: self.inner.shared.path.clone() })
     }
 }
 
@@ -246,3 +249,8 @@ impl Drop for Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod tests;

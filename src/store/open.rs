@@ -6,11 +6,12 @@
 
 use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, text_of_panic};
 use crate::file::{parent, rename_to_free, sync_dir, write_file};
 use crate::schema::{Migration, Options, Schema, Stamp, read_stamp, write_stamp};
 use crate::tx::{ReadTx, WriteTx};
@@ -34,10 +35,20 @@ pub(crate) fn open_file(path: &Path, schema: &Schema, options: Options) -> Resul
         (true, _) => {}
     }
     let size_bytes = fs::metadata(path).map_err(|error| StoreError::io("read the size of", path, error))?.len();
-    let opened = builder(options).open(path).map_err(|error| open_error(path, error))?;
-    let opened = settle(opened, path, schema, options, size_bytes)?;
+    let opened = unpanicked(path, || {
+        let database = builder(options).open(path).map_err(|error| open_error(path, error))?;
+        settle(database, path, schema, options, size_bytes)
+    })?;
     write_marker(&marker, schema)?;
     Ok(opened)
+}
+
+/// redb asserts its format while it reads: of some damaged files it panics before it comes to their checksums.
+fn unpanicked<T>(path: &Path, open: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| {
+        let detail = format!("reading it failed: {}", text_of_panic(&*panic));
+        Err(StoreError::Corrupt { path: path.to_path_buf(), detail })
+    })
 }
 
 /// Opens a store on a storage backend, for tests: no marker, no rename, the same otherwise.
@@ -158,7 +169,12 @@ fn no_stamp(path: &Path) -> StoreError {
 
 fn stamp_of(database: &Database, path: &Path) -> Result<Option<Stamp>, StoreError> {
     let tx = database.begin_read().map_err(|error| StoreError::engine("read", path, error))?;
-    read_stamp(&ReadTx { tx, path })
+    read_stamp(&ReadTx { tx, path }).map_err(|error| match error {
+        StoreError::BadKey { .. } | StoreError::BadValue { .. } => {
+            StoreError::Corrupt { path: path.to_path_buf(), detail: "its schema version is not readable".to_owned() }
+        }
+        error => error,
+    })
 }
 
 fn stamp_new(database: &Database, path: &Path, stamp: &Stamp) -> Result<(), StoreError> {
@@ -185,10 +201,16 @@ pub(crate) fn transact(
     tx.commit().map_err(|error| StoreError::engine("commit to", path, error))
 }
 
+/// Whether an I/O error comes from what the file says, and not from the disk: redb reports a bad header as invalid data,
+/// and follows garbled page numbers beyond the file's end or beyond what the system takes for an offset.
+fn is_content(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput)
+}
+
 /// What redb says of a file that it does not take at all is a damaged file.
 fn open_error(path: &Path, error: DatabaseError) -> StoreError {
     match error {
-        DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+        DatabaseError::Storage(redb::StorageError::Io(error)) if is_content(error.kind()) => {
             StoreError::Corrupt { path: path.to_path_buf(), detail: error.to_string() }
         }
         DatabaseError::UpgradeRequired(version) => StoreError::Corrupt {
@@ -198,3 +220,6 @@ fn open_error(path: &Path, error: DatabaseError) -> StoreError {
         error => StoreError::engine("open", path, error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 use crate::error::Cause;
 use crate::key::Key;
 
+/// Longest name of a table in bytes.
+pub const TABLE_NAME_BYTES_MAX: usize = 64;
+
 /// How the values of a table become bytes and come back.
 pub trait Codec {
     /// What callers put and get.
@@ -68,6 +71,7 @@ impl<K: Key, V: Codec> Table<K, V> {
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         assert!(!name.is_empty() && name.as_bytes()[0] != b'_', "table names are not empty and do not begin with `_`");
+        assert!(name.len() <= TABLE_NAME_BYTES_MAX, "table names have at most 64 bytes");
         Self { name, types: PhantomData }
     }
 

@@ -203,6 +203,11 @@ impl<'a> WriteTx<'a> {
         Ok(())
     }
 
+    /// Makes a table, so that an empty one is restored as such.
+    pub(crate) fn make_table(&self, table: &str) -> Result<(), StoreError> {
+        self.opened(table).map(drop)
+    }
+
     fn opened(&self, table: &str) -> Result<redb::Table<'a, Bytes, Bytes>, StoreError> {
         self.tx
             .open_table(raw_table(table))
@@ -282,3 +287,6 @@ fn key_of(bound: &Bound<Vec<u8>>) -> Option<&Vec<u8>> {
 fn as_slices(bounds: &ByteRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
     (bounds.0.as_ref().map(Vec::as_slice), bounds.1.as_ref().map(Vec::as_slice))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,6 @@
 //! panics after it wrote has its writes undone without harm to the others, because the transaction is aborted and the
 //! others run again; after a failed commit nothing more is written. Must never answer before the sync.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,7 +14,7 @@ use redb::{Database, WriteTransaction};
 use tokio::sync::mpsc::Receiver;
 
 use crate::Shared;
-use crate::error::StoreError;
+use crate::error::{StoreError, text_of_panic};
 use crate::tx::WriteTx;
 
 /// Most closures in one transaction: bounds what a failing closure makes run again, and the dirty pages in memory.
@@ -59,7 +58,7 @@ where
     fn run(&mut self, tx: &mut WriteTx<'_>) -> Verdict {
         let path = tx.path;
         let result = catch_unwind(AssertUnwindSafe(|| (self.closure)(tx))).unwrap_or_else(|panic| {
-            Err(StoreError::Panicked { path: path.to_path_buf(), message: text_of(&*panic) }.into())
+            Err(StoreError::Panicked { path: path.to_path_buf(), message: text_of_panic(&*panic) }.into())
         });
         let verdict = if result.is_ok() { Verdict::Keep } else { Verdict::Undo };
         self.result = Some(result);
@@ -92,15 +91,18 @@ pub(crate) fn run(mut queue: Receiver<Box<dyn Job>>, database: Arc<RwLock<Databa
             continue;
         }
         let database = database.read().unwrap_or_else(PoisonError::into_inner);
-        if let Err(failure) = commit_group(&database, group, &shared) {
-            tracing::error!(store = shared.schema.name, error = %failure, "commit failed; no more writes");
-            shared.fail(failure);
+        let committed = catch_unwind(AssertUnwindSafe(|| commit_group(&database, group, &shared)));
+        if let Err(panic) = committed {
+            // redb panics on some damaged pages; the waiters were dropped with the group, which tells them.
+            let message = text_of_panic(&*panic);
+            tracing::error!(store = shared.schema.name, message, "the commit panicked; no more writes");
+            shared.fail(StoreError::Panicked { path: shared.path.clone(), message });
         }
     }
 }
 
 /// Runs a group until all that is left of it can be kept, commits, and answers all.
-fn commit_group(database: &Database, mut group: Jobs, shared: &Shared) -> Result<(), StoreError> {
+fn commit_group(database: &Database, mut group: Jobs, shared: &Shared) {
     let mut undone = Jobs::new();
     let started = Instant::now();
     let size = group.len();
@@ -122,10 +124,15 @@ fn commit_group(database: &Database, mut group: Jobs, shared: &Shared) -> Result
             break Ok(());
         }
     };
-    undone.append(&mut group);
-    answer(undone, outcome.as_ref().err());
     measure(shared.schema.name, size, started);
-    outcome
+    let failure = outcome.err();
+    if let Some(failure) = &failure {
+        tracing::error!(store = shared.schema.name, error = %failure, "commit failed; no more writes");
+        // Before the answers: who learns of the failure must find the store stopped.
+        shared.fail(failure.clone());
+    }
+    undone.append(&mut group);
+    answer(undone, failure.as_ref());
 }
 
 /// What a transaction holds after a group ran in it.
@@ -181,8 +188,5 @@ fn measure(store: &'static str, size: usize, started: Instant) {
     metrics::histogram!("store_commit_seconds", "store" => store).record(started.elapsed().as_secs_f64());
 }
 
-/// The message of a panic, as far as it is text.
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-}
+#[cfg(test)]
+mod tests;
