@@ -16,6 +16,7 @@ pub mod middleware;
 mod problem;
 
 pub use bearer::{AdminCaller, Caller, DeveloperCaller, MaybeCaller};
+pub use certificate::{CertificateError, CertificateNames, DeviceCertificate};
 pub use extract::{Json, Path, Query};
 pub use health::{HealthReport, HealthStatus};
 pub use listen::{BindError, ConnectionInfo, Limits, ListenPolicy, Listener, PlainPolicy, serve};

@@ -167,6 +167,8 @@ pub struct Limits {
     pub idle_ms: u64,
     /// Time for which a client may take nothing of a reply that is ready to be sent.
     pub write_stall_ms: u64,
+    /// Time for which a client may send nothing of a request body that is waited for.
+    pub body_stall_ms: u64,
     /// Size of the request line and headers together. Ours are under 2 KiB; cookies of other services on the same host
     /// name may come along.
     pub header_bytes_max: usize,
@@ -184,6 +186,7 @@ impl Default for Limits {
             header_read_ms: 10_000,
             idle_ms: 60_000,
             write_stall_ms: 60_000,
+            body_stall_ms: 30_000,
             header_bytes_max: 16 * 1024,
             grace_ms: 10_000,
             request_ms: 30_000,
@@ -207,7 +210,7 @@ pub async fn serve(listener: Listener, router: Router, policy: ListenPolicy, can
 
 /// The accept loop. Returns when `cancel` is cancelled.
 async fn accept_until(listener: &Listener, cancel: &CancellationToken, shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
-    let registry = Arc::new(Registry::new(shared.limits().connections_max));
+    let registry = Arc::new(Registry::new(shared.service(), shared.limits().connections_max));
     let mut backoff = Backoff::new();
     loop {
         // `accept` is cancel-safe: a connection not handed out stays in the backlog.

@@ -25,7 +25,7 @@ use tower::ServiceExt;
 
 use super::gate::ConnectionInfo;
 use super::registry::{Activity, Phase};
-use super::watched::{WatchedBody, WatchedStream};
+use super::watched::{TimedBody, WatchedBody, WatchedStream};
 use super::{Limits, ListenPolicy};
 
 /// First byte of a TLS record that starts a handshake (RFC 8446, section 5.1). No HTTP method starts with it.
@@ -164,7 +164,8 @@ async fn answer(
     activity: &Arc<Activity>,
 ) -> Result<Response<Body>, Infallible> {
     activity.enter(Phase::Busy);
-    let mut request = request.map(Body::new);
+    let stall = Duration::from_millis(shared.limits().body_stall_ms);
+    let mut request = request.map(|body| Body::new(TimedBody::new(body, stall)));
     request.extensions_mut().insert(info);
     let response = shared.app.clone().oneshot(request).await?;
     Ok(response.map(|body| Body::new(WatchedBody::new(body, Arc::clone(activity)))))

@@ -108,6 +108,8 @@ impl Activity {
 /// The connections of one listener.
 #[derive(Debug)]
 pub(super) struct Registry {
+    /// Label of the metrics.
+    service: &'static str,
     connections_max: usize,
     inner: Mutex<Inner>,
 }
@@ -133,8 +135,8 @@ pub(super) struct Entry {
 }
 
 impl Registry {
-    pub(super) fn new(connections_max: usize) -> Self {
-        Self { connections_max, inner: Mutex::new(Inner { next_id: 0, connections: HashMap::new() }) }
+    pub(super) fn new(service: &'static str, connections_max: usize) -> Self {
+        Self { service, connections_max, inner: Mutex::new(Inner { next_id: 0, connections: HashMap::new() }) }
     }
 
     /// Cuts connections until there is room for one more. Whether any was cut.
@@ -159,6 +161,7 @@ impl Registry {
         let id = inner.next_id;
         inner.next_id += 1;
         inner.connections.insert(id, Connection { activity: Arc::clone(&activity), abort: None });
+        metrics::gauge!("lucid_http_connections", "service" => self.service).increment(1);
         Entry { id, activity, registry: Arc::clone(self) }
     }
 
@@ -183,6 +186,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         lock(&self.registry.inner).connections.remove(&self.id);
+        metrics::gauge!("lucid_http_connections", "service" => self.registry.service).decrement(1);
     }
 }
 

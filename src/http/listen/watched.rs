@@ -1,4 +1,4 @@
-//! A stream and a reply body that note what a connection is doing.
+//! A stream and a reply body that note what a connection is doing, and a request body that does not wait for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Duration, Instant, Sleep, sleep};
 
 use super::registry::{Activity, Phase};
 
@@ -111,5 +112,66 @@ impl Body for WatchedBody {
 impl Drop for WatchedBody {
     fn drop(&mut self) {
         self.activity.enter(Phase::Idle);
+    }
+}
+
+/// A request body that fails when the client sends nothing of it for a while. The handler then sees an error in place
+/// of waiting: uploads have no other time limit.
+#[derive(Debug)]
+pub(super) struct TimedBody {
+    inner: Incoming,
+    limit: Duration,
+    /// Runs while the next piece is awaited.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a [`TimedBody`] can end with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The connection broke or the body is not what its headers say.
+    #[error("the request body can't be read")]
+    Broken {
+        /// What hyper said.
+        #[source]
+        source: hyper::Error,
+    },
+    /// Nothing came in time.
+    #[error("the client sent nothing of the request body for {limit_ms} ms")]
+    Stalled {
+        /// How long was waited.
+        limit_ms: u128,
+    },
+}
+
+impl TimedBody {
+    pub(super) fn new(inner: Incoming, limit: Duration) -> Self {
+        Self { inner, limit, timer: None }
+    }
+}
+
+impl Body for TimedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            self.timer = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(|source| BodyError::Broken { source })));
+        }
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| {
+            // Asked again, it says so again only after the same time.
+            timer.as_mut().reset(Instant::now() + limit);
+            Some(Err(BodyError::Stalled { limit_ms: limit.as_millis() }))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
