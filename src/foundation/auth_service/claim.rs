@@ -1,0 +1,68 @@
+//! Claiming the appliance: the one-time code makes its bearer the first administrator.
+//!
+//! The order survives a cut at any point. The try is counted before it is answered. The recovery key is made before the
+//! administrator: a cut between them leaves the appliance unclaimed, and the next claim makes another key in place of
+//! that one. The administrator, the end of the code and the first log-in are one transaction.
+
+use std::sync::{Arc, PoisonError};
+
+use lucid_ports::{AccountError, Claim, Claimed, Role};
+use lucid_store::Reader as _;
+
+use super::code::{self, Attempt, CodeHash};
+use super::core::Core;
+use super::failure::Failure;
+use super::rows::{ACCOUNTS, AccountRow, CLAIM, CLAIM_KEY};
+use super::{audit, password};
+
+impl Core {
+    /// Makes the first administrator.
+    pub(crate) async fn claim(self: Arc<Self>, claim: Claim) -> Result<Claimed, Failure> {
+        let Some(code) = self.code() else { return Err(AccountError::AlreadyClaimed.into()) };
+        password::check_name(&claim.name)?;
+        password::check_password(&claim.name, &claim.password)?;
+        self.try_code(code, &claim).await?;
+        let _turn = self.recovering.lock().await;
+        if self.door.is_claimed() {
+            // Another claim was faster; its recovery key must stay the one that opens.
+            return Err(AccountError::AlreadyClaimed.into());
+        }
+        let password = self.hash(claim.password).await?;
+        let recovery_key = self.issue_recovery().await?;
+        let (issue, name) = (self.new_login(), claim.name);
+        let account = AccountRow { role: Role::Admin, created_ms: issue.now_ms, password };
+        let entry = audit::entry(issue.now_ms, &name, Some(claim.peer), "claim", "made the first administrator");
+        let user = name.clone();
+        let commit = self.change(&name, move |tx| {
+            if !tx.is_empty(&ACCOUNTS)? {
+                return Err(AccountError::AlreadyClaimed.into());
+            }
+            tx.put(&ACCOUNTS, &user, &account)?;
+            tx.remove(&CLAIM, &CLAIM_KEY)?;
+            issue.begin(tx, &user)?;
+            Ok(audit::append(tx, &entry, audit::ENTRIES_MAX)?)
+        });
+        commit.await?;
+        *self.code.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        tracing::info!("claimed: the first administrator is made");
+        Ok(Claimed { tokens: self.tokens(&issue, &name, Role::Admin)?, recovery_key })
+    }
+
+    /// Counts one try, durably, and goes on only if it was right.
+    async fn try_code(&self, code: CodeHash, claim: &Claim) -> Result<(), Failure> {
+        let (typed, now_ms) = (CodeHash::of(&self.door.keys, &claim.code), self.now_ms());
+        let entry = audit::entry(now_ms, "", Some(claim.peer), "claim", "refused: wrong code");
+        let outcome = self.store.write(move |tx| {
+            let outcome = code::attempt(tx, &code, &typed, now_ms)?;
+            if matches!(outcome, Attempt::Wrong { .. }) {
+                audit::append(tx, &entry, audit::ENTRIES_MAX)?;
+            }
+            Ok(outcome)
+        });
+        outcome.await?.check()
+    }
+
+    fn code(&self) -> Option<CodeHash> {
+        *self.code.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,145 @@
+//! The claim: one code, one administrator, few tries.
+
+use super::*;
+
+#[tokio::test]
+async fn the_code_makes_one_administrator_and_no_second() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    assert!(!running.accounts.claimed().unwrap());
+    let claimed = running.claim(&appliance.code()).await.unwrap();
+    assert_eq!(*claimed.recovery_key, "KEY-1");
+    let identity = running.who(&claimed.tokens).unwrap();
+    assert_eq!((identity.user.as_str(), identity.role), ("admin", lucid_ports::Role::Admin));
+    assert!(running.accounts.claimed().unwrap());
+    let again = running.claim(&appliance.code()).await;
+    assert!(matches!(again, Err(AccountError::AlreadyClaimed)));
+    running.stop().await;
+
+    let running = appliance.start().await;
+    assert!(running.accounts.claimed().unwrap());
+    assert!(matches!(running.claim(&appliance.code()).await, Err(AccountError::AlreadyClaimed)));
+    assert_eq!(appliance.shown.lock().unwrap().len(), 1, "a claimed appliance shows no code");
+    assert!(running.who(&claimed.tokens).is_ok(), "the log-in of the claim outlives a restart");
+}
+
+#[tokio::test]
+async fn until_then_nothing_else_is_answered() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let unclaimed = |error| matches!(error, AccountError::Unclaimed);
+    assert!(unclaimed(running.login("admin", PASSWORD).await.err().unwrap()));
+    assert!(unclaimed(running.accounts.refresh("x").await.err().unwrap()));
+    let add = running.accounts.add("nobody", "mallory".to_owned(), secret(PASSWORD), lucid_ports::Role::Admin).await;
+    assert!(unclaimed(add.unwrap_err()));
+    assert_eq!(running.door.authenticate("x"), Err(AuthError::Unclaimed));
+    assert_eq!(running.accounts.accounts().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn ten_wrong_tries_void_the_code() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    for left in (0..10).rev() {
+        let wrong = running.claim("WRONG-WRONG-WRONG").await;
+        assert!(matches!(wrong, Err(AccountError::WrongCode { tries_left }) if tries_left == left), "{left}");
+    }
+    assert!(matches!(running.claim(&appliance.code()).await, Err(AccountError::CodeVoid)));
+    appliance.clock.advance(DAY_MS);
+    assert!(matches!(running.claim(&appliance.code()).await, Err(AccountError::CodeVoid)));
+}
+
+#[tokio::test]
+async fn a_restart_makes_a_new_code_but_no_more_tries_a_minute() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let first = appliance.code();
+    for _ in 0..10 {
+        running.claim("WRONG-WRONG-WRONG").await.err().unwrap();
+        appliance.clock.advance(1_000);
+    }
+    running.stop().await;
+
+    let running = appliance.start().await;
+    assert_ne!(appliance.code(), first);
+    let early = running.claim(&appliance.code()).await;
+    assert!(matches!(early, Err(AccountError::Throttled { retry_after_s: 50 })), "{}", refusal(early));
+    appliance.clock.advance(50_000);
+    assert!(matches!(running.claim(&first).await, Err(AccountError::WrongCode { tries_left: 9 })));
+    appliance.clock.advance(1_000);
+    running.claim(&appliance.code()).await.unwrap();
+}
+
+#[tokio::test]
+async fn tries_of_a_code_handed_in_are_counted_over_restarts() {
+    let appliance = Appliance::new();
+    let provisioned = || Config { claim_code: Some(secret("abcd-efgh-jkmn")), ..Appliance::config() };
+    for left in (0..10).rev() {
+        let running = appliance.start_with(provisioned()).await;
+        let wrong = running.claim("0000-0000-0000").await;
+        assert!(matches!(wrong, Err(AccountError::WrongCode { tries_left }) if tries_left == left));
+        running.stop().await;
+    }
+    assert!(appliance.shown.lock().unwrap().is_empty(), "a code handed in is not shown");
+    let running = appliance.start_with(provisioned()).await;
+    appliance.clock.advance(MINUTE_MS);
+    assert!(matches!(running.claim("abcd-efgh-jkmn").await, Err(AccountError::WrongCode { .. })));
+    running.claim(&appliance.code()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_handed_in_is_understood_as_people_type_it() {
+    let appliance = Appliance::new();
+    let config = Config { claim_code: Some(secret("K0M1-3XWT-9HBD")), ..Appliance::config() };
+    let running = appliance.start_with(config).await;
+    running.claim(" komL 3xwt9hbd\n").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_guessable_code_is_refused_at_the_start() {
+    let appliance = Appliance::new();
+    let running = appliance.launch(Config { claim_code: Some(secret("hunter2----------")), ..Appliance::config() });
+    let mut life = running.handle.life();
+    let life = life.wait_for(|life| matches!(life, Life::Backoff { .. })).await.unwrap();
+    assert!(matches!(&*life, Life::Backoff { cause, .. } if cause.contains("has 7 letters and digits")), "{life:?}");
+}
+
+#[tokio::test]
+async fn bad_names_and_passwords_cost_no_try() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    for _ in 0..20 {
+        let claim = Claim { password: secret("short"), ..claim_with("WRONG") };
+        assert!(matches!(running.accounts.claim(claim).await, Err(AccountError::Invalid { .. })));
+        let claim = Claim { name: "Admin!".to_owned(), ..claim_with("WRONG") };
+        assert!(matches!(running.accounts.claim(claim).await, Err(AccountError::Invalid { .. })));
+    }
+    assert!(matches!(running.claim("WRONG").await, Err(AccountError::WrongCode { tries_left: 9 })));
+}
+
+#[tokio::test]
+async fn without_a_recovery_key_the_appliance_stays_unclaimed() {
+    let appliance = Appliance::new();
+    appliance.recovery.failures_left.store(3, Ordering::SeqCst);
+    let running = appliance.start().await;
+    for _ in 0..3 {
+        assert!(matches!(running.claim(&appliance.code()).await, Err(AccountError::Recovery(_))));
+        assert!(!running.accounts.claimed().unwrap());
+    }
+    running.stop().await;
+    let running = appliance.start().await;
+    assert!(!running.accounts.claimed().unwrap());
+    assert_eq!(*running.claim(&appliance.code()).await.unwrap().recovery_key, "KEY-1");
+}
+
+#[tokio::test]
+async fn of_claims_at_the_same_time_one_wins_and_its_recovery_key_is_the_last_one_made() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let code = appliance.code();
+    let (one, two, three) = tokio::join!(running.claim(&code), running.claim(&code), running.claim(&code));
+    let won: Vec<Claimed> = [one, two, three].into_iter().flatten().collect();
+    assert_eq!(won.len(), 1);
+    assert_eq!(*won[0].recovery_key, format!("KEY-{}", appliance.recovery.issued.load(Ordering::SeqCst)));
+    assert_eq!(running.accounts.accounts().await.unwrap().len(), 1);
+}
