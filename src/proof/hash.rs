@@ -113,3 +113,6 @@ impl Default for LeafHasher {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,4 +19,7 @@ pub mod time;
 pub mod verify;
 mod wire;
 
+#[cfg(test)]
+mod fixture;
+
 pub use wire::DecodeError;
