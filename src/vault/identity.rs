@@ -64,3 +64,6 @@ fn check_marker(marker: &Path, key: &Path, seed: &Secret) -> Result<(), VaultErr
         Some(_) => Err(disk::corrupt(key, format!("it is not the identity named in `{}`", marker.display()))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -225,3 +225,6 @@ fn mark(marker: &Path) -> Result<(), VaultError> {
         b"Keys were made beside this file. Delete this file only to give up the recordings on this disk.\n",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ pub(crate) fn parse(recovery_key: &str) -> Result<Identity, VaultError> {
     let text = Zeroizing::new(recovery_key.trim().to_ascii_uppercase());
     text.parse().map_err(|_| VaultError::BadRecoveryKey)
 }
+
+#[cfg(test)]
+mod tests;

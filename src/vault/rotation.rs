@@ -140,3 +140,6 @@ fn keep(inner: &Inner, mut ring: MutexGuard<'_, Ring>, generation: u64) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,6 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ pub(crate) const SLOT_BYTES: usize = 4096;
 pub(crate) const FIRST_GENERATION: u64 = 1;
 
 const MAGIC: &[u8; 8] = b"LUCIDWK1";
-const HEADER_BYTES: usize = 16;
+pub(crate) const HEADER_BYTES: usize = 16;
 const NAMES: [&str; 2] = ["wrapping-a", "wrapping-b"];
 const CONTEXT: &str = "lucid vault v1: master key seals wrapping keys";
 
@@ -118,3 +118,6 @@ fn decode(bytes: &[u8], master: &Secret) -> Option<WrappingKey> {
     let key = master.derive(CONTEXT).open(sealed, &header(generation)).filter(|_| whole)?;
     Some(WrappingKey { generation, key })
 }
+
+#[cfg(test)]
+mod tests;
