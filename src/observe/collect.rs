@@ -103,6 +103,3 @@ fn line<'a, S: Subscriber + LookupSpan<'a>>(event: &Event<'_>, span: Option<Span
         fields: fields.values,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -37,19 +37,26 @@ struct Queue {
 
 #[derive(Debug)]
 struct State {
-    lines: VecDeque<Arc<Line>>,
-    dir: Option<PathBuf>,
-    dir_changed: bool,
+    /// Lines, and changes of the folder between them, in their order.
+    jobs: VecDeque<Job>,
+    /// Whether the newest folder in the queue is one.
+    has_dir: bool,
     closing: bool,
     /// Jobs handed in and jobs finished: a flush waits until the second reaches the first.
     submitted: u64,
     finished: u64,
 }
 
-/// What the thread does next.
+/// What is queued.
+#[derive(Debug)]
 enum Job {
     Dir(Option<PathBuf>),
     Line(Arc<Line>),
+}
+
+/// What the thread does next.
+enum Next {
+    Job(Job),
     Upkeep,
     End,
 }
@@ -57,7 +64,8 @@ enum Job {
 impl Files {
     /// Starts the thread. `upkeep` is called every few seconds.
     pub(crate) fn start(dir: Option<PathBuf>, upkeep: impl Fn() + Send + 'static) -> io::Result<Self> {
-        let state = State { lines: VecDeque::new(), dir, dir_changed: true, closing: false, submitted: 1, finished: 0 };
+        let state =
+            State { has_dir: dir.is_some(), jobs: [Job::Dir(dir)].into(), closing: false, submitted: 1, finished: 0 };
         let queue = Arc::new(Queue { state: Mutex::new(state), work: Condvar::new(), progress: Condvar::new() });
         let jobs = Arc::clone(&queue);
         let thread = Builder::new().name("lucid-log".to_owned()).spawn(move || work(&jobs, upkeep))?;
@@ -68,27 +76,28 @@ impl Files {
     pub(crate) fn push(&self, line: Arc<Line>) {
         let mut state = self.queue.lock();
         // Without a folder the line is not lost: ring, journal and terminal have it.
-        if state.dir.is_none() {
+        if !state.has_dir {
             return;
         }
-        if state.lines.len() >= QUEUE_MAX {
+        if state.jobs.len() >= QUEUE_MAX {
             drop(state);
             count_dropped(1);
             return;
         }
-        state.lines.push_back(line);
-        state.submitted += 1;
+        state.submit(Job::Line(line));
         self.queue.work.notify_one();
     }
 
     /// The folder from now on. Lines queued before still go to the old one.
     pub(crate) fn set_dir(&self, dir: Option<PathBuf>) {
         let mut state = self.queue.lock();
-        if !state.dir_changed {
-            state.submitted += 1;
+        state.has_dir = dir.is_some();
+        // Two changes in a row are one: so changes take no more room than lines, however often they come.
+        if let Some(Job::Dir(last)) = state.jobs.back_mut() {
+            *last = dir;
+        } else {
+            state.submit(Job::Dir(dir));
         }
-        state.dir = dir;
-        state.dir_changed = true;
         self.queue.work.notify_one();
     }
 
@@ -122,29 +131,32 @@ impl Drop for Files {
     }
 }
 
+impl State {
+    fn submit(&mut self, job: Job) {
+        self.jobs.push_back(job);
+        self.submitted += 1;
+    }
+}
+
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next job. Lines come before a change of the folder, so that they reach the folder they were
-    /// logged for.
-    fn next(&self, upkeep_at: Instant) -> Job {
+    /// Waits for what is to be done next.
+    fn next(&self, upkeep_at: Instant) -> Next {
         let mut state = self.lock();
         loop {
-            if let Some(line) = state.lines.pop_front() {
-                return Job::Line(line);
+            let left = upkeep_at.saturating_duration_since(Instant::now());
+            // First, so that a flood of lines does not put it off.
+            if left.is_zero() {
+                return Next::Upkeep;
             }
-            if state.dir_changed {
-                state.dir_changed = false;
-                return Job::Dir(state.dir.clone());
+            if let Some(job) = state.jobs.pop_front() {
+                return Next::Job(job);
             }
             if state.closing {
-                return Job::End;
-            }
-            let left = upkeep_at.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Job::Upkeep;
+                return Next::End;
             }
             state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -162,14 +174,14 @@ fn work(queue: &Queue, upkeep: impl Fn()) {
     let mut upkeep_at = Instant::now() + UPKEEP;
     loop {
         match queue.next(upkeep_at) {
-            Job::Line(line) => writer.write(&line),
-            Job::Dir(dir) => writer.set_dir(dir),
-            Job::Upkeep => {
+            Next::Job(Job::Line(line)) => writer.write(&line),
+            Next::Job(Job::Dir(dir)) => writer.set_dir(dir),
+            Next::Upkeep => {
                 upkeep();
                 upkeep_at = Instant::now() + UPKEEP;
                 continue;
             }
-            Job::End => return,
+            Next::End => return,
         }
         queue.finished_one();
     }

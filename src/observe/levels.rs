@@ -109,6 +109,3 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LevelLayer {
         Some(self.0.highest().max(LevelFilter::INFO))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -144,7 +144,7 @@ impl Registry {
         let mut inner = lock(&self.inner);
         let mut cut_any = false;
         while inner.connections.len() >= self.connections_max.max(1) {
-            let oldest = inner.connections.iter().min_by_key(|(_, connection)| connection.activity.rank());
+            let oldest = inner.connections.iter().min_by_key(|(id, connection)| (connection.activity.rank(), **id));
             let id = *oldest.expect("the registry holds at least one connection").0;
             if let Some(abort) = inner.connections.remove(&id).and_then(|connection| connection.abort) {
                 abort.abort();
