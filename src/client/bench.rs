@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Query, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -88,6 +88,11 @@ pub(crate) struct World {
     /// The archive of an export.
     pub(crate) archive: Vec<u8>,
     pub(crate) logged_out: bool,
+    /// What a backup sends, piece by piece; an error cuts it.
+    pub(crate) backup: Vec<Result<Vec<u8>, &'static str>>,
+    /// The path of a consistency proof, and the query it was asked for with.
+    pub(crate) path: Vec<String>,
+    pub(crate) sizes: String,
 }
 
 /// Bytes become durable in steps of this size while they come, as in chunks.
@@ -164,6 +169,8 @@ fn router(world: Shared) -> Router {
         .route("/api/sessions/{id}/content", get(content))
         .route("/api/sessions/{id}/export", get(export))
         .route("/api/chain/checkpoint", get(|| async { "checkpoint\n" }))
+        .route("/api/chain/consistency", get(consistency))
+        .route("/api/backup", get(backup))
         .route("/api/auth/logout", post(logout))
         .layer(from_fn_with_state(Arc::clone(&world), guard));
     let open = Router::new().route("/api/auth/login", post(login)).route("/api/auth/refresh", post(refresh));
@@ -279,10 +286,9 @@ async fn head(State(world): State<Shared>, Path(id): Path<Uuid>) -> Response {
 
 async fn patch(State(world): State<Shared>, headers: HeaderMap, body: Body) -> Response {
     let offset: u64 = headers["upload-offset"].to_str().unwrap().parse().unwrap();
-    assert_eq!(
-        (&headers["upload-complete"], &headers["content-type"]),
-        (&"?1".parse().unwrap(), &"application/partial-upload".parse().unwrap())
-    );
+    let last = headers["upload-complete"] == "?1";
+    assert!(last || headers["upload-complete"] == "?0");
+    assert_eq!(headers["content-type"], "application/partial-upload");
     let upset = {
         let mut world = world.lock().unwrap();
         world.patches.push(offset);
@@ -310,7 +316,7 @@ async fn patch(State(world): State<Shared>, headers: HeaderMap, body: Body) -> R
     }
     let mut world = world.lock().unwrap();
     world.recording.durable.append(&mut pending);
-    world.recording.complete = true;
+    world.recording.complete = last;
     if matches!(upset, Some(Upset::CutBeforeAnswer)) {
         drop(world);
         cut();
@@ -351,11 +357,27 @@ async fn export(State(world): State<Shared>) -> Response {
     world.lock().unwrap().archive.clone().into_response()
 }
 
+async fn backup(State(world): State<Shared>) -> Body {
+    let pieces = world.lock().unwrap().backup.clone();
+    Body::from_stream(futures_util::stream::iter(pieces).then(|piece| async {
+        // Lets the bytes before a cut reach the client.
+        tokio::task::yield_now().await;
+        piece
+    }))
+}
+
+async fn consistency(State(world): State<Shared>, RawQuery(query): RawQuery) -> Json<Value> {
+    let mut world = world.lock().unwrap();
+    world.sizes = query.unwrap_or_default();
+    Json(json!({ "old": 3, "new": 8, "path": world.path }))
+}
+
 /// Remembers what was said, and answers as told.
 #[derive(Default)]
 pub(crate) struct Words {
     pub(crate) lines: Mutex<Vec<String>>,
     pub(crate) answer: Option<bool>,
+    pub(crate) terminal: bool,
 }
 
 impl Words {
@@ -370,7 +392,7 @@ impl Console for Words {
     }
 
     fn is_terminal(&self) -> bool {
-        false
+        self.terminal
     }
 
     fn confirm(&self, question: &str) -> Option<bool> {

@@ -25,9 +25,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the next piece of a long reply, or its first byte.
 pub(crate) const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
-/// After which the system itself drops a connection whose bytes nobody acknowledges.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
-
 /// The HTTP side alone: who is on the other end is checked, who we are is not said.
 pub(crate) struct Transport {
     server: Server,
@@ -41,6 +38,7 @@ impl Transport {
     pub(crate) fn new(server: Server, pinned: Option<Fingerprint>) -> Result<Self, ClientError> {
         let verifier = PinVerifier::new(pinned);
         let tls = verifier.config().map_err(|source| ClientError::Tls { source })?;
+        // No TCP_USER_TIMEOUT: it would end a connection on which the server holds us back with a closed window.
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .http1_only()
@@ -50,8 +48,6 @@ impl Transport {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(Duration::from_secs(15))
             .tcp_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let builder = builder.tcp_user_timeout(UNACKNOWLEDGED_MAX);
         let http = builder.build().map_err(|source| ClientError::Setup { source })?;
         Ok(Self { server, http, verifier, pinned })
     }

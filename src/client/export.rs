@@ -29,7 +29,7 @@ use unpack::{UnpackError, Unpacked, unpack};
 /// How often the bar moves.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// Exports recording `id` into the new directory `folder`. Returns how many chunks it holds.
+/// Exports recording `id` into the new directory `folder`. Returns the sum of its files' lengths in bytes.
 ///
 /// Not resumed when the connection breaks: nothing is kept then, and it can be tried again.
 ///
@@ -56,7 +56,7 @@ pub async fn export(client: &Client, console: &dyn Console, id: Uuid, folder: &P
         return Err(ClientError::Export { id, problem });
     }
     draft.keep(folder)?;
-    Ok(unpacked.chunks)
+    Ok(unpacked.bytes)
 }
 
 fn describe(error: UnpackError, id: Uuid, attempted: &str, folder: &Path) -> ClientError {

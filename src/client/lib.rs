@@ -7,10 +7,12 @@
 
 mod api;
 mod backoff;
+mod backup;
 mod chain;
 mod connection;
 mod console;
 mod credentials;
+mod draft;
 mod error;
 mod export;
 mod login;
@@ -24,7 +26,8 @@ mod sessions;
 
 pub use api::{Session, SessionState};
 pub use backoff::Patience;
-pub use chain::{checkpoint, verifier_key};
+pub use backup::backup;
+pub use chain::{checkpoint, consistency, verifier_key};
 pub use connection::Client;
 pub use console::Console;
 pub use credentials::{CredentialStore, Credentials, credential_folder};

@@ -89,8 +89,10 @@ struct Sender<'a> {
 impl Sender<'_> {
     async fn send(mut self, start: u64) -> Result<(), ClientError> {
         let mut offset = start;
+        let mut is_stuck = false;
         loop {
-            let Err(error) = self.upload.send_from(offset, &mut self.progress).await else {
+            let before = offset;
+            let Err(error) = self.attempt(&mut offset, is_stuck).await else {
                 return Ok(());
             };
             self.check_source()?;
@@ -98,11 +100,20 @@ impl Sender<'_> {
             if self.is_done(now)? {
                 return Ok(());
             }
-            if now.offset > offset {
+            if now.offset > before {
                 self.backoff.progressed();
             }
+            is_stuck = now.offset <= offset;
             offset = now.offset;
         }
+    }
+
+    /// One connection's worth. Where the one before has achieved nothing, a few bytes go first to hear why.
+    async fn attempt(&mut self, offset: &mut u64, is_stuck: bool) -> Result<(), ClientError> {
+        if is_stuck {
+            *offset = self.upload.feel(*offset).await?;
+        }
+        self.upload.send_from(*offset, &mut self.progress).await
     }
 
     /// After an error: waits and asks where the server stands, as often as there is hope.

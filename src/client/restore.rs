@@ -3,7 +3,7 @@
 //! A file appears under its name only when it is complete and on disk, and is readable by the user alone: it is the
 //! plaintext. A broken connection is resumed where it broke.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Method, Response, StatusCode};
@@ -15,6 +15,7 @@ use crate::api::{SessionState, reply};
 use crate::backoff::{Backoff, Patience};
 use crate::connection::{Client, Transport, pieces};
 use crate::console::Console;
+use crate::draft::Draft;
 use crate::error::ClientError;
 use crate::progress::Progress;
 use crate::record::with_causes;
@@ -55,7 +56,7 @@ pub async fn restore(
     match output {
         Output::File(path) => {
             let file = Draft::create(&path)?;
-            let writer = tokio::fs::File::from_std(file.reopen(&path)?);
+            let writer = file.writer(&path)?;
             Transfer { client, id, total, at: 0, writer, path: path.clone(), progress, backoff }.run().await?;
             file.keep(&path)?;
         }
@@ -64,36 +65,6 @@ pub async fn restore(
         }
     }
     Ok(total)
-}
-
-/// A file beside its final name, removed unless kept.
-struct Draft(tempfile::NamedTempFile);
-
-impl Draft {
-    fn create(path: &Path) -> Result<Self, ClientError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(ClientError::OutputExists { path: path.to_owned() });
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".lucid-restore-").tempfile_in(folder);
-        file.map(Self).map_err(|source| ClientError::Output { path: path.to_owned(), source })
-    }
-
-    fn reopen(&self, path: &Path) -> Result<std::fs::File, ClientError> {
-        self.0.as_file().try_clone().map_err(|source| ClientError::Output { path: path.to_owned(), source })
-    }
-
-    fn keep(self, path: &Path) -> Result<(), ClientError> {
-        let failed = |source| ClientError::Output { path: path.to_owned(), source };
-        self.0.as_file().sync_all().map_err(failed)?;
-        match self.0.persist_noclobber(path) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(ClientError::OutputExists { path: path.to_owned() })
-            }
-            Err(error) => Err(failed(error.error)),
-        }
-    }
 }
 
 struct Transfer<'a, W> {

@@ -21,7 +21,7 @@ async fn run(bench: &Bench) -> Result<u64, ClientError> {
 #[tokio::test]
 async fn a_good_export_appears_under_its_name() {
     let bench = bench(archive(&GOOD)).await;
-    assert_eq!(run(&bench).await.unwrap(), 2);
+    assert_eq!(run(&bench).await.unwrap(), 9);
     assert_eq!(bench.names(), ["out"]);
     for (name, bytes) in GOOD {
         assert_eq!(fs::read(bench.path("out").join(name)).unwrap(), bytes, "{name}");

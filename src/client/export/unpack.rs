@@ -27,6 +27,8 @@ const PIECE_BYTES: usize = 256 << 10;
 pub(super) struct Unpacked {
     /// Number of chunk files, without a gap from 0.
     pub(super) chunks: u64,
+    /// Sum of the lengths of all files.
+    pub(super) bytes: u64,
 }
 
 /// Why unpacking ended.
@@ -49,7 +51,7 @@ pub(super) fn unpack(
 ) -> Result<Unpacked, UnpackError> {
     fs::create_dir(folder.join("chunks")).map_err(UnpackError::Write)?;
     let mut archive = Archive::new(archive);
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut bytes) = (BTreeSet::new(), 0);
     for entry in archive.entries().map_err(UnpackError::Stream)?.raw(true) {
         let mut entry = entry.map_err(UnpackError::Stream)?;
         let Some(name) = accept(&entry)? else { continue };
@@ -57,10 +59,11 @@ pub(super) fn unpack(
             return Err(UnpackError::Refused(format!("`{name}` comes twice")));
         }
         write(&mut entry, &folder.join(&name), &mut step)?;
+        bytes += entry.size();
     }
     let sync = fs::File::open(folder.join("chunks")).and_then(|chunks| chunks.sync_all());
     sync.map_err(UnpackError::Write)?;
-    complete(&seen)
+    Ok(Unpacked { chunks: complete(&seen)?, bytes })
 }
 
 /// The name to write to; `None` for the directory of the chunks, which is there already.
@@ -117,7 +120,8 @@ fn write(
     file.sync_all().map_err(UnpackError::Write)
 }
 
-fn complete(seen: &BTreeSet<String>) -> Result<Unpacked, UnpackError> {
+/// The number of chunks, if nothing is missing.
+fn complete(seen: &BTreeSet<String>) -> Result<u64, UnpackError> {
     let missing = |name: &str| UnpackError::Refused(format!("`{name}` is missing"));
     for (name, _) in FILES {
         if !seen.contains(name) {
@@ -127,7 +131,7 @@ fn complete(seen: &BTreeSet<String>) -> Result<Unpacked, UnpackError> {
     let chunks = (seen.len() - FILES.len()) as u64;
     match (0..chunks).map(chunk_name).find(|name| !seen.contains(name)) {
         Some(name) => Err(missing(&name)),
-        None => Ok(Unpacked { chunks }),
+        None => Ok(chunks),
     }
 }
 

@@ -1,10 +1,13 @@
 //! What is recorded: a file, which can be read again, or a stream, which can't.
 
-use std::io::{self, SeekFrom};
+use std::io::{self, Read, SeekFrom};
 use std::path::PathBuf;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::io::StreamReader;
 use uuid::Uuid;
 
 use super::replay::Replay;
@@ -12,6 +15,9 @@ use crate::error::ClientError;
 
 /// Read at once, in bytes: large enough that system calls don't count, small beside the replay buffer.
 const PIECE_BYTES: usize = 256 << 10;
+
+/// Pieces of standard input that wait to be taken.
+const STDIN_PIECES_MAX: usize = 4;
 
 /// Where the bytes come from.
 pub enum Source {
@@ -36,6 +42,18 @@ pub(super) struct Opened {
 }
 
 impl Source {
+    /// Standard input. It is read on a thread of its own that nothing waits for: a program that has failed can end
+    /// although a read still blocks.
+    ///
+    /// # Errors
+    /// The thread can't be started.
+    pub fn stdin() -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(STDIN_PIECES_MAX);
+        std::thread::Builder::new().name("stdin".to_owned()).spawn(move || forward(io::stdin().lock(), &sender))?;
+        let reader = StreamReader::new(ReceiverStream::new(receiver));
+        Ok(Self::Stream { name: "standard input".to_owned(), reader: Box::new(reader) })
+    }
+
     /// Opens it, before anything is asked of the server.
     pub(super) async fn open(self) -> Result<Opened, ClientError> {
         match self {
@@ -84,6 +102,23 @@ impl Opened {
     }
 }
 
+/// Reads until the end, an error, or until nobody listens any more.
+fn forward(mut input: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
+    let mut buffer = vec![0; PIECE_BYTES];
+    loop {
+        let piece = match input.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(length) => Ok(Bytes::copy_from_slice(&buffer[..length])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let is_last = piece.is_err();
+        if sender.blocking_send(piece).is_err() || is_last {
+            return;
+        }
+    }
+}
+
 async fn pump(mut reader: impl AsyncRead + Unpin, replay: &Replay) -> io::Result<()> {
     loop {
         let mut buffer = BytesMut::with_capacity(PIECE_BYTES);
@@ -92,6 +127,9 @@ async fn pump(mut reader: impl AsyncRead + Unpin, replay: &Replay) -> io::Result
         }
         // A terminal or pipe gives little at a time: without the copy each byte would hold a whole buffer.
         let is_small = buffer.len() < PIECE_BYTES / 2;
-        replay.push(if is_small { bytes::Bytes::copy_from_slice(&buffer) } else { buffer.freeze() }).await;
+        replay.push(if is_small { Bytes::copy_from_slice(&buffer) } else { buffer.freeze() }).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

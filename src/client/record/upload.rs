@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
-use reqwest::{Body, Method, Response};
+use reqwest::{Body, Method, RequestBuilder, Response};
 use uuid::Uuid;
 
 use super::replay::{Next, Replay};
@@ -20,6 +20,9 @@ use crate::sessions::session;
 
 /// Poll this often when the replay buffer is more than half full, so that the poll is not what limits the speed.
 const HASTY_POLL: Duration = Duration::from_millis(100);
+
+/// Sent at once to hear the server's answer: fits into the buffers of any connection, so that sending never waits.
+const FEEL_BYTES: usize = 16 << 10;
 
 /// How far the server has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,16 +81,39 @@ impl Upload<'_> {
         }
     }
 
+    /// Sends a few bytes from `offset` in a request of their own and returns where the server stands then.
+    ///
+    /// A server that refuses a long body answers and hangs up, and the answer can be lost behind the bytes still being
+    /// sent. Behind these few it can't, so that the reason of a lasting refusal comes to light.
+    pub(super) async fn feel(&self, offset: u64) -> Result<u64, ClientError> {
+        let Next::Piece(mut piece) = self.replay.next(offset).await else { return Ok(offset) };
+        piece.truncate(FEEL_BYTES);
+        let to = offset + piece.len() as u64;
+        let patch = |http: &Transport| self.request(http, offset, "?0").body(piece.clone());
+        let (attempted, started) = (self.attempted(), Instant::now());
+        let answer = tokio::time::timeout(self.patience.silence_max, self.client.send(&attempted, patch)).await;
+        let response = answer.unwrap_or_else(|_| Err(self.stalled(started)))?;
+        match header(&response, "upload-offset").and_then(|offset| offset.parse::<u64>().ok()) {
+            Some(acknowledged) if acknowledged == to => {
+                self.replay.release(to);
+                Ok(to)
+            }
+            acknowledged => Err(reply(&attempted, format!("it acknowledges {acknowledged:?} of {to} bytes"))),
+        }
+    }
+
+    fn request(&self, http: &Transport, offset: u64, complete: &'static str) -> RequestBuilder {
+        http.request(Method::PATCH, &stream_path(self.id))
+            .header("Upload-Offset", offset)
+            .header("Upload-Complete", complete)
+            .header("Content-Type", "application/partial-upload")
+    }
+
     async fn patch(&self, offset: u64, sent: Arc<AtomicU64>) -> Result<(), ClientError> {
         let attempted = self.attempted();
-        let path = stream_path(self.id);
         let patch = |http: &Transport| {
             sent.store(offset, Ordering::Relaxed);
-            http.request(Method::PATCH, &path)
-                .header("Upload-Offset", offset)
-                .header("Upload-Complete", "?1")
-                .header("Content-Type", "application/partial-upload")
-                .body(body(Arc::clone(&self.replay), offset, Arc::clone(&sent)))
+            self.request(http, offset, "?1").body(body(Arc::clone(&self.replay), offset, Arc::clone(&sent)))
         };
         let response = self.client.send(&attempted, patch).await?;
         let acknowledged: Option<u64> = header(&response, "upload-offset").and_then(|offset| offset.parse().ok());
