@@ -38,7 +38,8 @@ pub(crate) static KEYS: &[Key] = &[
     Key::Integer(&UPLOADS_MAX),
     Key::Port(&ADMIN_INTERFACE_PORT),
     Key::Integer(&SHED_C),
-    Key::Integer(&RESUME_C),
+    Key::Integer(&RECORDING_ONLY_C),
+    Key::Integer(&HYSTERESIS_C),
 ];
 
 const fn about(path: &'static str, env: &'static str, doc: &'static str) -> About {
@@ -316,26 +317,39 @@ pub(crate) static UPLOADS_MAX: Integer = Integer {
 pub(crate) static ADMIN_INTERFACE_PORT: Port =
     Port { about: about("admin-interface.port", "ADMIN_INTERFACE_PORT", "Port of the dashboard."), default: 8120 };
 
-/// Temperature at which load is shed.
+/// Temperature at which reprocessing stops.
 pub(crate) static SHED_C: Integer = Integer {
     about: about_file_only(
         "thermal-watch.shed_c",
-        "Processor temperature at which new recordings are refused, so that running ones are finished.",
+        "Processor temperature at which reprocessing (validation of the whole chain, re-reading) waits.",
     ),
     unit: "°C",
     min: 45,
-    max: 100,
-    default: 80,
+    max: 84,
+    default: 75,
 };
 
-/// Temperature at which the box takes load again.
-pub(crate) static RESUME_C: Integer = Integer {
+/// Temperature at which nothing but recording goes on.
+pub(crate) static RECORDING_ONLY_C: Integer = Integer {
     about: about_file_only(
-        "thermal-watch.resume_c",
-        "Processor temperature below which recordings are accepted again. Lower than `thermal-watch.shed_c`.",
+        "thermal-watch.recording_only_c",
+        "Processor temperature at which exports and restores wait, too; recording and the dashboard never do. Keep it \
+         below 80, where the firmware of a Pi 5 begins to slow the processor.",
     ),
     unit: "°C",
-    min: 30,
-    max: 95,
-    default: 72,
+    min: 46,
+    max: 85,
+    default: 79,
+};
+
+/// How far below its threshold a restriction ends.
+pub(crate) static HYSTERESIS_C: Integer = Integer {
+    about: about_file_only(
+        "thermal-watch.hysteresis_c",
+        "How far the processor must cool below a threshold before its restriction ends.",
+    ),
+    unit: "°C",
+    min: 1,
+    max: 20,
+    default: 5,
 };

@@ -20,11 +20,13 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use document::reference;
 pub(crate) use environment::process as process_environment;
-pub(crate) use errors::{ConfigErrors, Place, Warning};
+pub(crate) use errors::ConfigErrors;
+pub(crate) use kind::Port;
 
+use errors::{Place, Warning};
 use file::{Found, Set};
 use keys::KEYS;
-use kind::{Address, Choice, Flag, HostName, Integer, Location, Port, Value};
+use kind::{Address, Choice, Flag, HostName, Integer, Location, Value};
 
 /// Checked settings. Holds only what was set; a key that nothing set answers with its default.
 #[derive(Debug, Default)]

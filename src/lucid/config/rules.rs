@@ -2,15 +2,15 @@
 
 use super::Settings;
 use super::errors::ConfigError;
-use super::keys::{ACCESS_TOKEN_S, DATA_DIR, KEYS, REFRESH_TOKEN_S, RESUME_C, SHED_C, STATE_DIR};
+use super::keys::{ACCESS_TOKEN_S, DATA_DIR, KEYS, RECORDING_ONLY_C, REFRESH_TOKEN_S, SHED_C, STATE_DIR};
 use super::kind::{Key, Port};
 
 /// Everything that does not go together.
 pub(crate) fn check(settings: &Settings) -> Vec<ConfigError> {
     let mut errors = same_ports(settings);
-    if settings.integer(&RESUME_C) >= settings.integer(&SHED_C) {
-        let rule = "the box must cool down before it takes load again, so the first must be lower";
-        errors.push(conflict(settings, RESUME_C.about.path, SHED_C.about.path, rule));
+    if settings.integer(&SHED_C) >= settings.integer(&RECORDING_ONLY_C) {
+        let rule = "load is shed step by step, so the first must be lower";
+        errors.push(conflict(settings, SHED_C.about.path, RECORDING_ONLY_C.about.path, rule));
     }
     if settings.integer(&REFRESH_TOKEN_S) <= settings.integer(&ACCESS_TOKEN_S) {
         let rule = "the first must be longer, or no login could ever be renewed";

@@ -116,7 +116,7 @@ const REFUSED: &[Refused] = &[
         &[],
         "`session-pipeline.port` is 8089 (lucid.toml:2) and `auth-service.port` is 8089 (default): two services can't share a port",
     ),
-    ("[thermal-watch]\nresume_c = 80\n", &[], "the box must cool down"),
+    ("[thermal-watch]\nshed_c = 80\n", &[], "load is shed step by step"),
     ("[auth-service]\nrefresh_token_s = 900\n", &[], "the first must be longer"),
     ("data_dir = '/a'\nstate_dir = '/a/.'\n", &[], "they must differ"),
     ("a = \n", &[], "lucid.toml:1: not valid TOML"),
