@@ -2,10 +2,13 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use lucid_device::Clock;
 use lucid_kit::{Pool, PoolError, Slot, Unavailable};
 use lucid_ports::{Recording, RecordingState, SessionId, Storage};
@@ -98,8 +101,35 @@ struct Active {
 
 /// An upload that takes bytes.
 pub(crate) struct Attached {
-    pub(crate) body: mpsc::Sender<Piece>,
-    pub(crate) outcome: oneshot::Receiver<Result<Recording, UploadError>>,
+    body: mpsc::Sender<Piece>,
+    outcome: oneshot::Receiver<Result<Recording, UploadError>>,
+}
+
+impl Attached {
+    /// Hands all of `bytes` on, and gives the recording once they are durable. Where the stream breaks or the upload
+    /// takes no more, what came before is durable all the same, and the error tells which it was.
+    pub(crate) async fn feed(
+        self,
+        bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
+    ) -> Result<Recording, UploadError> {
+        let whole = loop {
+            match bytes.next().await {
+                Some(Ok(piece)) => {
+                    if self.body.send(Piece::Data(piece)).await.is_err() {
+                        break false;
+                    }
+                }
+                Some(Err(_)) => break false,
+                None => break true,
+            }
+        };
+        if whole {
+            // An upload that has ended by itself wants no end.
+            let _ = self.body.send(Piece::End).await;
+        }
+        drop(self.body);
+        self.outcome.await.map_err(|_| UploadError::Interrupted)?
+    }
 }
 
 impl Uploads {

@@ -6,13 +6,12 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use lucid_http::{Caller, Path, Problem};
 use lucid_ports::SessionId;
-use tokio::sync::mpsc;
 
 use super::{Api, UPLOAD_COMPLETE, UPLOAD_OFFSET, problem, unavailable, upload_headers, upload_problem};
-use crate::{session_api::Access, upload::Piece, uploads::UploadError};
+use crate::session_api::Access;
 
 /// Media type of a body that is part of an upload.
 const PARTIAL_UPLOAD: &str = "application/partial-upload";
@@ -42,22 +41,9 @@ pub(super) async fn append(
     let (offset, last) = terms(&headers)?;
     let uploads = api.uploads.get().map_err(unavailable)?;
     let attached = uploads.attach(id, offset, last).await.map_err(upload_problem)?;
-    pump(body, attached.body).await;
-    let recording = attached.outcome.await.map_err(|_| upload_problem(UploadError::Interrupted))?;
-    Ok((StatusCode::NO_CONTENT, upload_headers(&recording.map_err(upload_problem)?)))
-}
-
-/// Hands the body on until it ends, breaks, or the upload takes no more; the outcome tells which.
-async fn pump(body: Body, pieces: mpsc::Sender<Piece>) {
-    let mut body = body.into_data_stream();
-    while let Some(piece) = body.next().await {
-        let Ok(bytes) = piece else { return };
-        if pieces.send(Piece::Data(bytes)).await.is_err() {
-            return;
-        }
-    }
-    // An upload that has ended by itself wants no end.
-    let _ = pieces.send(Piece::End).await;
+    let mut bytes = body.into_data_stream().map_err(std::io::Error::other);
+    let recording = attached.feed(&mut bytes).await.map_err(upload_problem)?;
+    Ok((StatusCode::NO_CONTENT, upload_headers(&recording)))
 }
 
 /// Offset and completeness as the headers give them.

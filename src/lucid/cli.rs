@@ -1,0 +1,186 @@
+//! The command line, as data: what commands there are and what each takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
+
+/// Lucid: records remote-desktop sessions, and proves them.
+#[derive(Parser)]
+#[command(name = "lucid", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the appliance, as its systemd unit does.
+    Run(Run),
+    /// Run the appliance on a developer's machine: state in ./var, dashboard on this machine.
+    Dev(Dev),
+    /// Print the service table.
+    Services,
+    /// Ask a running appliance how its services are.
+    Health(Remote),
+    /// Check or show the settings.
+    #[command(subcommand)]
+    Config(Config),
+    /// Log in to an appliance; its certificate is pinned.
+    Login(Login),
+    /// Log out, and forget the pinned certificate.
+    Logout(Remote),
+    /// Record a file, or standard input with `-`.
+    Record(Record),
+    /// List recordings.
+    Sessions(Sessions),
+    /// Write a recording's plaintext back to a file.
+    Restore(Restore),
+    /// Save a recording with its proof to a directory.
+    Export(Export),
+    /// Delete a recording for ever: its key is destroyed.
+    Delete(Delete),
+    /// Verify an exported recording offline. Exit status: 0 proven, 1 wrong, 2 unreadable, 3 consistent but not trusted.
+    Verify(Verify),
+    /// Print the appliance's verifier key: keep it elsewhere, for `verify --trust`.
+    Key(Remote),
+    /// Print the signed head of the chain, or check that it extends an earlier one.
+    Checkpoint(Checkpoint),
+    /// Bring a data directory back on new hardware with the recovery key.
+    Recover(Recover),
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The settings. Without it, defaults and environment variables apply.
+    #[arg(long, value_name = "FILE", env = "LUCID_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Dev {
+    /// The settings.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Simulate a Raspberry Pi 5. Shown as simulated everywhere.
+    #[arg(long)]
+    pub(crate) simulate: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Config {
+    /// Check the settings, and say everything that is wrong.
+    Check(Run),
+    /// Show every setting in force with its origin.
+    Show(Run),
+    /// Print the reference of all settings.
+    Reference,
+}
+
+/// Where the appliance is.
+#[derive(Args)]
+pub(crate) struct Remote {
+    /// The appliance's address, for example https://lucid.local. Default: where you are logged in, else this machine.
+    #[arg(long, value_name = "URL", env = "LUCID_SERVER")]
+    pub(crate) server: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Login {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Account name.
+    pub(crate) name: String,
+    /// Read the password from the first line of standard input instead of asking.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// The certificate's SHA-256 fingerprint, as the appliance shows it. Without it you are asked.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) fingerprint: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Record {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The file, or `-` for standard input.
+    pub(crate) source: PathBuf,
+    /// What to call the recording. Default: the file's name.
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Go on with an earlier recording of the same file.
+    #[arg(long, value_name = "ID")]
+    pub(crate) resume: Option<Uuid>,
+    /// Do not wait until the recording is anchored.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Sessions {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The recording.
+    pub(crate) id: Uuid,
+    /// Where to write it; `-` for standard output. Default: a file named after the recording.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The recording.
+    pub(crate) id: Uuid,
+    /// The directory to make.
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The recording.
+    pub(crate) id: Uuid,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The exported directory.
+    pub(crate) dir: PathBuf,
+    /// What you trust from outside: the appliance's verifier key, or a signed checkpoint of its chain.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Checkpoint {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// A checkpoint kept from earlier: check that today's chain extends it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) extends: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Recover {
+    /// The data directory of the old appliance.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// The state directory of the new one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+}

@@ -1,0 +1,5 @@
+//! The commands. Each gives an exit status; errors go up to `main`, which prints their whole chain.
+
+pub(crate) mod offline;
+pub(crate) mod remote;
+pub(crate) mod terminal;

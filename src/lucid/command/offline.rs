@@ -1,0 +1,138 @@
+//! Commands that need no appliance: verify, recover, the settings.
+
+use std::{
+    fmt::Write,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lucid_client::Console;
+use lucid_proof::{
+    export::Directory,
+    time::rfc3339,
+    verify::{Report, Trust, Verdict, verify},
+};
+use lucid_vault::Vault;
+
+use super::terminal::{Terminal, print, read_secret};
+use crate::{cli, config::Settings, failure::Failure};
+
+/// A trust file is a key or a note; anything larger is the wrong file.
+const TRUST_BYTES_MAX: u64 = 1_000_000;
+
+/// `lucid verify`.
+pub(crate) fn verify_export(args: &cli::Verify) -> Result<ExitCode, Failure> {
+    let trust = match &args.trust {
+        Some(path) => match read_trust(path) {
+            Ok(trust) => trust,
+            Err(failure) => {
+                Terminal.line(&failure.to_string());
+                return Ok(ExitCode::from(Verdict::Unreadable.exit_code()));
+            }
+        },
+        None => Trust::None,
+    };
+    let bar = progress_bar();
+    let report = verify(&Directory(args.dir.clone()), &trust, &mut |progress| {
+        if let Some(total) = progress.chunks_total {
+            bar.set_length(total);
+        }
+        bar.set_position(progress.chunks_done);
+    });
+    bar.finish_and_clear();
+    print(&render(&args.dir, &report))?;
+    Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+fn read_trust(path: &Path) -> Result<Trust, Failure> {
+    let io = |source| Failure::Io { attempted: format!("read what to trust from `{}`", path.display()), source };
+    if std::fs::metadata(path).map_err(io)?.len() > TRUST_BYTES_MAX {
+        return Err(Failure::Usage(format!("`{}` is too large to be a key or a checkpoint", path.display())));
+    }
+    let text = std::fs::read_to_string(path).map_err(io)?;
+    Trust::parse(&text)
+        .map_err(|source| Failure::other(format!("read what to trust from `{}`", path.display()), source))
+}
+
+fn progress_bar() -> ProgressBar {
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} chunks {elapsed}");
+    ProgressBar::with_draw_target(None, target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn render(dir: &Path, report: &Report) -> String {
+    let mut text = String::new();
+    let verdict = match report.verdict {
+        Verdict::Proven => "PROVEN: the recording is what the chain put on record",
+        Verdict::Wrong => "WRONG: this is not what the chain put on record",
+        Verdict::Unreadable => "UNREADABLE: not enough could be read to say",
+        Verdict::ConsistentUntrusted => {
+            "CONSISTENT, signer not trusted: it fits together, but anybody could have made it"
+        }
+    };
+    // Writing to a string can't fail.
+    let _ = writeln!(text, "{}: {verdict}", dir.display());
+    if let Some(manifest) = &report.manifest {
+        let time = |ms| rfc3339(ms).unwrap_or_else(|_| format!("{ms} ms"));
+        let _ = writeln!(
+            text,
+            "  session {}, {} bytes in {} chunks, {} to {} (clock {})",
+            uuid::Uuid::from_bytes(manifest.id).hyphenated(),
+            manifest.bytes,
+            manifest.chunks,
+            time(manifest.started_ms),
+            time(manifest.ended_ms),
+            manifest.time_trust.as_str(),
+        );
+    }
+    if let Some(header) = &report.header {
+        let _ = writeln!(text, "  anchored in the block at height {}", header.height);
+    }
+    for finding in &report.findings {
+        let _ = writeln!(text, "  - {finding}");
+    }
+    if report.omitted > 0 {
+        let _ = writeln!(text, "  - and {} more", report.omitted);
+    }
+    if let Some(remark) = &report.remark {
+        let _ = writeln!(text, "  {remark}");
+    }
+    text
+}
+
+/// `lucid recover`.
+pub(crate) fn recover(args: &cli::Recover) -> Result<ExitCode, Failure> {
+    let key = read_secret("Recovery key")
+        .map_err(|source| Failure::Io { attempted: "read the recovery key".to_owned(), source })?;
+    let data = args.data_dir.join("data");
+    let state = args.state_dir.clone();
+    Vault::recover(&state, &data, key.expose())
+        .map_err(|source| Failure::other(format!("recover `{}`", args.data_dir.display()), source))?;
+    Terminal.line("The data directory opens with this appliance now. Start the appliance to use it.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `lucid config`.
+pub(crate) fn config(command: &cli::Config) -> Result<ExitCode, Failure> {
+    match command {
+        cli::Config::Reference => print(&crate::config::reference())?,
+        cli::Config::Check(args) => {
+            load(args.config.as_ref())?;
+            Terminal.line("The settings are in order.");
+        }
+        cli::Config::Show(args) => print(&load(args.config.as_ref())?.show())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Loads the settings and says what the owner should know about them.
+pub(crate) fn load(file: Option<&PathBuf>) -> Result<Settings, Failure> {
+    let settings = Settings::load(file.map(PathBuf::as_path), crate::config::process_environment())?;
+    for warning in settings.warnings() {
+        Terminal.line(&format!("warning: {warning}"));
+    }
+    Ok(settings)
+}

@@ -1,0 +1,251 @@
+//! `lucid run` and `lucid dev`: from settings to a running box, and back down in order.
+
+use std::{
+    ffi::OsString,
+    io::Write,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use lucid_appliance::{storage_watch::AbsentRoot, thermal_watch::Thresholds};
+use lucid_client::Console;
+use lucid_device::{Clock, DataPlace, Device, Linux, Simulated, SystemClock};
+use lucid_http::certificate::{CertificateNames, DeviceCertificate};
+use lucid_observe::{Journald, LevelFilter, Observe, ObserveConfig, TerminalFormat};
+use lucid_proof::note::Signer;
+use lucid_supervisor::{Notifier, Supervisor};
+use lucid_vault::Identity;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli,
+    command::{offline::load, terminal::Terminal},
+    config::{Settings, keys, process_environment},
+    failure::Failure,
+    front::Opened,
+    wire::{self, Ground, SIGNING},
+};
+
+/// Seed of the simulated Pi: the same run shows the same values.
+const SIMULATION_SEED: u64 = 5;
+/// How often the clock's floor is looked at; it is written at most once a minute.
+const CLOCK_PERIOD: Duration = Duration::from_secs(20);
+/// Listeners that do not end in this time are left to the end of the process.
+const FRONTS_MAX: Duration = Duration::from_secs(11);
+/// What the log writer gets to put its last lines on disk.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+/// Threads that are blocked for good are left behind after this.
+const RUNTIME_MAX: Duration = Duration::from_secs(2);
+
+/// How the box is run.
+enum Mode {
+    /// As its unit does.
+    Appliance,
+    /// On a developer's machine; `true` for a simulated Pi.
+    Developer { simulate: bool },
+}
+
+/// `lucid run`.
+pub(crate) fn run(args: &cli::Run) -> Result<ExitCode, Failure> {
+    appliance(load(args.config.as_ref())?, &Mode::Appliance)
+}
+
+/// `lucid dev`.
+pub(crate) fn dev(args: &cli::Dev) -> Result<ExitCode, Failure> {
+    appliance(load(args.config.as_ref())?, &Mode::Developer { simulate: args.simulate })
+}
+
+fn appliance(settings: Settings, mode: &Mode) -> Result<ExitCode, Failure> {
+    raise_descriptor_limit()?;
+    let observe = observe(&settings)?;
+    let (ground, clock) = ground(settings, mode, observe.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lucid").build();
+    let runtime = runtime.map_err(|source| Failure::Io { attempted: "start the runtime".to_owned(), source })?;
+    let code = runtime.block_on(live(ground, clock));
+    runtime.shutdown_timeout(RUNTIME_MAX);
+    if !observe.flush(FLUSH_MAX) {
+        Terminal.line("the last log lines could not be written");
+    }
+    code
+}
+
+/// Starts everything, waits for a signal, stops everything.
+async fn live(ground: Ground, clock: Arc<SystemClock>) -> Result<ExitCode, Failure> {
+    let running =
+        wire::start(&ground).map_err(|source| Failure::Io { attempted: "start the services".to_owned(), source })?;
+    let (dashboard, fingerprint) = (running.dashboard, ground.ca_fingerprint.clone());
+    tokio::spawn(async move { say_where(dashboard, &fingerprint).await });
+    tokio::spawn(keep_time(clock.clone()));
+    let environment =
+        |wanted: &str| process_environment().find(|(name, _)| name == wanted).map(|(_, value)| OsString::from(value));
+    let notifier = Notifier::from_environment(environment).map_err(|source| Failure::other("reach systemd", source))?;
+    let shutdown =
+        asked_to_stop().map_err(|source| Failure::Io { attempted: "listen for signals".to_owned(), source })?;
+    let grace = Duration::from_secs(ground.settings.integer(&keys::STOP_GRACE_S));
+    let outcome = Supervisor::new(running.board, notifier, grace).run(running.services, shutdown).await;
+    running.fronts_stop.cancel();
+    let fronts = async {
+        for front in running.fronts {
+            let _ = front.await;
+        }
+    };
+    if tokio::time::timeout(FRONTS_MAX, fronts).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+    let kept = tokio::task::spawn_blocking(move || clock.keep()).await;
+    if let Ok(Err(error)) = kept {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the clock's floor could not be kept");
+    }
+    Ok(if outcome.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything that is there before the first service.
+fn ground(settings: Settings, mode: &Mode, observe: Observe) -> Result<(Ground, Arc<SystemClock>), Failure> {
+    let (data_root, state_dir) = (settings.path(&keys::DATA_DIR), settings.path(&keys::STATE_DIR));
+    make_state_dir(&state_dir)?;
+    let clock = Arc::new(SystemClock::new(&state_dir));
+    if let Some(problem) = clock.startup_problem() {
+        tracing::warn!(%problem, "the clock's floor could not be read");
+    }
+    let identity =
+        Identity::open(&state_dir).map_err(|source| Failure::other("open the appliance's identity", source))?;
+    let signer = signer(&identity)?;
+    let certificate = certificate(&settings, &state_dir, &*clock)?;
+    let device: Arc<dyn Device> = match mode {
+        Mode::Developer { simulate: true } => {
+            Arc::new(Simulated::new(SIMULATION_SEED, &data_root.display().to_string(), clock.clone()))
+        }
+        Mode::Developer { simulate: false } => Arc::new(Linux::new(DataPlace::Directory(data_root.clone()))),
+        Mode::Appliance => Arc::new(Linux::new(DataPlace::MountPoint(data_root.clone()))),
+    };
+    let ground = Ground {
+        absent_root: match mode {
+            Mode::Appliance => AbsentRoot::Wait,
+            Mode::Developer { .. } => AbsentRoot::Create,
+        },
+        thresholds: thresholds(&settings),
+        tls: certificate.server_config(),
+        ca_fingerprint: certificate.leaf_fingerprint_sha256(),
+        announce: Arc::new(announce),
+        data_root,
+        state_dir,
+        device,
+        clock: clock.clone(),
+        observe,
+        identity,
+        signer: Arc::new(signer),
+        settings,
+    };
+    Ok((ground, clock))
+}
+
+fn thresholds(settings: &Settings) -> Thresholds {
+    let celsius = |key| i32::try_from(settings.integer(key)).expect("the table bounds it");
+    Thresholds {
+        shed_c: celsius(&keys::SHED_C),
+        recording_only_c: celsius(&keys::RECORDING_ONLY_C),
+        hysteresis_c: celsius(&keys::HYSTERESIS_C),
+    }
+}
+
+/// The appliance signs under a name made of its own key, so that two appliances never share one.
+fn signer(identity: &Identity) -> Result<Signer, Failure> {
+    let key = identity.signing_key(SIGNING);
+    let id = lucid_proof::hash::sha256(&[key.verifying_key().as_bytes()]);
+    let name = format!("lucid-{}", data_encoding::HEXLOWER.encode(&id[..4]));
+    Signer::new(&name, key).map_err(|source| Failure::other("name the appliance's key", source))
+}
+
+fn certificate(settings: &Settings, state_dir: &Path, clock: &dyn Clock) -> Result<DeviceCertificate, Failure> {
+    let host = settings.address(&keys::LISTEN_HOST);
+    let addresses = [host, IpAddr::from([127, 0, 0, 1])].into_iter().filter(|address| !address.is_unspecified());
+    let names = CertificateNames::new(settings.host_name(&keys::LISTEN_HOSTNAME), addresses);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().unix_ms);
+    DeviceCertificate::open(&state_dir.join("tls"), &names, now, now)
+        .map_err(|source| Failure::other("open the appliance's certificate", source))
+}
+
+fn make_state_dir(state_dir: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
+    made.map_err(|source| Failure::Io {
+        attempted: format!("make the state directory `{}`", state_dir.display()),
+        source,
+    })
+}
+
+fn observe(settings: &Settings) -> Result<Observe, Failure> {
+    let level = settings.choice(&keys::LOG_LEVEL).parse().unwrap_or(LevelFilter::INFO);
+    let stream = process_environment().find(|(name, _)| name == "JOURNAL_STREAM").map(|(_, value)| value);
+    let config = ObserveConfig {
+        log_dir: None,
+        journald: Journald::Auto(stream),
+        default_level: level,
+        terminal: TerminalFormat::Auto,
+    };
+    lucid_observe::init(config).map_err(|source| Failure::other("set up the logs", source))
+}
+
+/// Each connection needs a descriptor, and the usual soft limit of 1024 is less than one listener takes.
+fn raise_descriptor_limit() -> Result<(), Failure> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)
+        .map_err(|error| Failure::Io { attempted: "raise the limit of open files".to_owned(), source: error.into() })
+}
+
+/// Shows the one-time code to whoever started the box. Under systemd standard output is the journal, and a code must
+/// not be logged: there it goes to the console.
+fn announce(code: &str) {
+    let text =
+        format!("\n  To claim this appliance, open its dashboard and enter the one-time code:\n\n      {code}\n\n");
+    let logged = process_environment().any(|(name, _)| name == "JOURNAL_STREAM");
+    let shown = if logged {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/console")
+            .and_then(|mut console| console.write_all(text.as_bytes()))
+    } else {
+        crate::command::terminal::print(&text)
+    };
+    if let Err(error) = shown {
+        tracing::error!(%error, "the one-time code could not be shown");
+    }
+}
+
+/// Says where the dashboard is, once it is there.
+async fn say_where(mut dashboard: tokio::sync::watch::Receiver<Opened>, fingerprint: &str) {
+    let Ok(opened) = dashboard.wait_for(|opened| matches!(opened, Opened::At(_))).await else { return };
+    if let Opened::At(address) = *opened {
+        Terminal.line(&format!("  Dashboard: https://{}\n  Certificate (SHA-256): {fingerprint}", reachable(address)));
+    }
+}
+
+/// An address that a person on this machine can open.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() { SocketAddr::new(IpAddr::from([127, 0, 0, 1]), address.port()) } else { address }
+}
+
+/// Carries the clock's floor along, so that time never runs back over a restart.
+async fn keep_time(clock: Arc<SystemClock>) {
+    let mut ticks = tokio::time::interval(CLOCK_PERIOD);
+    loop {
+        ticks.tick().await;
+        let clock = clock.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || clock.advance()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the clock's floor could not be advanced");
+        }
+    }
+}
+
+/// Completes at SIGTERM or SIGINT.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        futures_util::future::select(Box::pin(terminate.recv()), Box::pin(interrupt.recv())).await;
+    })
+}

@@ -1,0 +1,85 @@
+//! The dashboard's listener: its pages, the API of every other service, metrics.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::State, routing::get};
+use lucid_appliance::{
+    AdminInterface,
+    admin_interface::{self, Pages},
+    thermal_watch::History,
+};
+use lucid_http::{ConnectionInfo, DeveloperCaller, Json, MaybeCaller, Problem};
+use lucid_kit::{Board, Service, ServiceReport, Wired};
+use lucid_observe::Observe;
+use lucid_ports::Role;
+use lucid_sessions::{RecordingsPort, upload_whole};
+use tokio::sync::watch;
+
+use super::{Links, Starter, groups::auth_routes};
+use crate::{config::keys, front::Opened, table};
+
+impl Starter<'_> {
+    pub(super) fn dashboard(
+        &mut self,
+        admin: Wired<AdminInterface>,
+        links: &Links,
+        temperatures: watch::Receiver<Arc<History>>,
+    ) -> watch::Receiver<Opened> {
+        let ground = self.ground;
+        let (view_out, view) = watch::channel(Arc::default());
+        let chain = Arc::new(links.chain.clone());
+        let api = links.api.1.clone();
+        let pages = Pages {
+            view,
+            board: self.board.clone(),
+            accounts: links.accounts.clone(),
+            authenticator: links.authenticator.clone(),
+            recordings: Arc::new(RecordingsPort(api.clone())),
+            chain: chain.clone(),
+            storage: links.storage.clone(),
+            load: links.load.clone(),
+            temperatures,
+            logs: Arc::new(ground.observe.clone()),
+            clock: ground.clock.clone(),
+            upload: {
+                let api = api.clone();
+                Arc::new(move |caller, label, bytes| Box::pin(upload_whole(api.clone(), caller, label, bytes)))
+            },
+        };
+        let router = admin_interface::routes(pages)
+            .merge(lucid_sessions::routes(api))
+            .merge(lucid_chain::routes::chain(links.chain.clone()))
+            .merge(auth_routes(links))
+            .merge(observability(&self.board, &ground.observe));
+        let policy = self.lan(AdminInterface::NAME);
+        let (gate, opened) = self.front(&keys::ADMIN_INTERFACE_PORT, policy, router);
+        let deps =
+            admin_interface::Deps { board: self.board.clone(), device: ground.device.clone(), chain, view: view_out };
+        self.supervise(table::ADMIN_INTERFACE, admin, admin_interface::Config::default(), deps, vec![gate]);
+        opened
+    }
+}
+
+/// `/metrics` and `/api/services`.
+fn observability(board: &Board, observe: &Observe) -> Router {
+    let metrics = Router::new().route("/metrics", get(metrics)).with_state(observe.clone());
+    let services = Router::new().route("/api/services", get(services)).with_state(board.clone());
+    metrics.merge(services)
+}
+
+/// Prometheus text format 0.0.4. From this machine without a token, so that a scraper beside it needs none; from
+/// elsewhere for developers.
+async fn metrics(
+    State(observe): State<Observe>,
+    peer: ConnectionInfo,
+    MaybeCaller(caller): MaybeCaller,
+) -> Result<([(&'static str, &'static str); 1], String), Problem> {
+    if peer.is_loopback() || caller.is_some_and(|caller| caller.role >= Role::Developer) {
+        return Ok(([("content-type", "text/plain; version=0.0.4")], observe.render()));
+    }
+    Err(Problem::forbidden("developers_only", "metrics are for developers: send a developer's token"))
+}
+
+async fn services(State(board): State<Board>, _caller: DeveloperCaller) -> Json<Vec<ServiceReport>> {
+    Json(board.snapshot())
+}
