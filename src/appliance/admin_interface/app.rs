@@ -1,0 +1,171 @@
+//! What all pages share, and the table of routes.
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use lucid_device::Clock;
+use lucid_kit::Board;
+use lucid_ports::{
+    Accounts, AuditEntry, Authenticator, Chain, Identity, Load, Recordings, RecordingsError, SessionId, Storage,
+};
+use tokio::sync::{Semaphore, watch};
+
+use super::{
+    View, account, accounts, assets, audit, blocks, claim, events, fields::CsrfKey, guard, login, logs::Logs, overview,
+    renewals::Renewals, services, sessions, upload,
+};
+use crate::thermal_watch::History;
+
+/// A page waits this long for a service, then shows without it. A person waits two seconds without wondering.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Live streams at a time: each holds a connection and renders a page every two seconds. A household has a few.
+const STREAMS_MAX: usize = 64;
+
+/// Takes a recording for a caller: label and bytes in, the id of the complete recording out. An error in the stream
+/// means that the rest will not come: what came before is then not complete.
+pub type Upload = Arc<
+    dyn Fn(
+            Identity,
+            String,
+            BoxStream<'static, io::Result<Bytes>>,
+        ) -> BoxFuture<'static, Result<SessionId, RecordingsError>>
+        + Send
+        + Sync,
+>;
+
+/// What the pages may use.
+#[derive(Clone)]
+pub struct Pages {
+    /// What admin-interface collects.
+    pub view: watch::Receiver<Arc<View>>,
+    /// For the restart button.
+    pub board: Board,
+    /// Accounts, claim, audit.
+    pub accounts: Arc<dyn Accounts>,
+    /// Proves the cookie's token.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Recordings.
+    pub recordings: Arc<dyn Recordings>,
+    /// The chain.
+    pub chain: Arc<dyn Chain>,
+    /// The data disk.
+    pub storage: watch::Receiver<Storage>,
+    /// What the box has room for.
+    pub load: watch::Receiver<Load>,
+    /// Temperatures of the last hour.
+    pub temperatures: watch::Receiver<Arc<History>>,
+    /// Logs and their levels.
+    pub logs: Arc<dyn Logs>,
+    /// Times of audit entries.
+    pub clock: Arc<dyn Clock>,
+    /// Takes what a form without JavaScript uploads.
+    pub upload: Upload,
+}
+
+/// Everything that handlers share.
+pub(super) struct App {
+    pub(super) pages: Pages,
+    pub(super) csrf: CsrfKey,
+    pub(super) renewals: Renewals,
+    pub(super) streams: Arc<Semaphore>,
+}
+
+/// The state of every handler.
+pub(super) type Shared = Arc<App>;
+
+/// A service did not answer within [`PATIENCE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slow;
+
+/// The dashboard. It has no `/health`, no fallback and nothing below `/api`: those belong to the listener.
+pub fn routes(pages: Pages) -> Router {
+    let app = Arc::new(App {
+        pages,
+        csrf: CsrfKey::generate(),
+        renewals: Renewals::default(),
+        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+    });
+    let uploads = Router::new().route("/sessions/upload", post(upload::take)).layer(DefaultBodyLimit::disable());
+    Router::new()
+        .merge(everyday())
+        .merge(administration())
+        .merge(lucid_http::middleware::streaming(uploads))
+        .layer(from_fn_with_state(app.clone(), guard::identify))
+        .layer(from_fn(guard::refuse_foreign_pages))
+        .merge(assets::routes())
+        .layer(from_fn(guard::add_headers))
+        .with_state(app)
+}
+
+/// What a user has.
+fn everyday() -> Router<Shared> {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/events", get(events::stream))
+        .route("/claim", get(claim::page).post(claim::submit))
+        .route("/login", get(login::page).post(login::submit))
+        .route("/logout", post(login::logout))
+        .route("/renew", get(login::renew))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::change_password))
+        .route("/account/recovery-key", post(account::new_recovery_key))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", get(sessions::one))
+        .route("/sessions/{id}/verify", post(sessions::verify))
+        .route("/sessions/{id}/delete", get(sessions::confirm_delete).post(sessions::delete))
+        .route("/sessions/{id}/content", get(sessions::content))
+        .route("/sessions/{id}/export", get(sessions::export))
+        .route("/blocks", get(blocks::list))
+        .route("/blocks/validate", post(blocks::validate))
+        .route("/blocks/{height}", get(blocks::one))
+}
+
+/// What developers and administrators have.
+fn administration() -> Router<Shared> {
+    Router::new()
+        .route("/services", get(services::list))
+        .route("/services/{name}", get(services::one))
+        .route("/services/{name}/restart", post(services::restart))
+        .route("/services/{name}/level", post(services::set_level))
+        .route("/accounts", get(accounts::list).post(accounts::add))
+        .route("/accounts/{name}/remove", get(accounts::confirm_remove).post(accounts::remove))
+        .route("/accounts/{name}/role", post(accounts::set_role))
+        .route("/accounts/{name}/password", post(accounts::reset_password))
+        .route("/audit", get(audit::page))
+}
+
+impl App {
+    /// Waits for an answer, but not longer than a person would.
+    pub(super) async fn patiently<T>(&self, answer: impl Future<Output = T>) -> Result<T, Slow> {
+        tokio::time::timeout(PATIENCE, answer).await.map_err(|_| Slow)
+    }
+
+    /// Whether the values shown are made up.
+    pub(super) fn is_simulated(&self) -> bool {
+        matches!(&self.pages.view.borrow().device, Some(Ok(snapshot)) if snapshot.simulated)
+    }
+
+    /// Writes down what an administrator did. A failure must not undo the act, so it goes to the log.
+    pub(super) async fn note(&self, by: &Identity, action: &str, detail: String) {
+        let entry = AuditEntry {
+            at_ms: self.pages.clock.now().unix_ms,
+            user: by.user.clone(),
+            peer: String::new(),
+            action: action.to_owned(),
+            detail,
+        };
+        let outcome = self.patiently(self.pages.accounts.note(entry)).await;
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(user = by.user, action, %error, "an act is missing from the audit log"),
+            Err(Slow) => tracing::error!(user = by.user, action, "an act may be missing from the audit log: no answer"),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The frame around every page: head, navigation, banner, notice, footer.
+
+use lucid_ports::{Identity, Role};
+use maud::{DOCTYPE, Markup, html};
+
+use super::{app::App, assets, fields::CSRF_FIELD, format};
+
+/// Which entry of the navigation a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Overview,
+    Sessions,
+    Blocks,
+    Services,
+    Accounts,
+    Audit,
+    Account,
+}
+
+/// The navigation: place, path, word, and the role that it takes.
+const PLACES: [(Place, &str, &str, Role); 6] = [
+    (Place::Overview, "/", "Overview", Role::User),
+    (Place::Sessions, "/sessions", "Sessions", Role::User),
+    (Place::Blocks, "/blocks", "Blocks", Role::User),
+    (Place::Services, "/services", "Services", Role::Developer),
+    (Place::Accounts, "/accounts", "Accounts", Role::Admin),
+    (Place::Audit, "/audit", "Audit", Role::Admin),
+];
+
+/// What a page tells its frame.
+pub(super) struct Frame<'a> {
+    pub(super) title: &'a str,
+    pub(super) place: Place,
+    /// The stream that keeps the page up to date, such as `/events?view=overview`.
+    pub(super) live: Option<String>,
+    /// What has just been done.
+    pub(super) notice: Option<&'a str>,
+}
+
+/// A page for somebody logged in.
+pub(super) fn page(app: &App, who: &Identity, frame: &Frame<'_>, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(frame.title))
+            body data-live=[frame.live.as_deref()] {
+                a.skip href="#main" { "Skip to the content" }
+                @if app.is_simulated() { (banner()) }
+                header.top {
+                    a.brand href="/" { (mark()) span { "Lucid" } }
+                    nav aria-label="Main" { ul { @for entry in PLACES { (nav_entry(entry, frame.place, who.role)) } } }
+                    div.who {
+                        a href="/account" aria-current=[(frame.place == Place::Account).then_some("page")] {
+                            bdi { (who.user) }
+                        }
+                        form method="post" action="/logout" {
+                            (csrf(app, who))
+                            button.quiet type="submit" { "Log out" }
+                        }
+                    }
+                }
+                main #main tabindex="-1" {
+                    @if let Some(notice) = frame.notice { p.notice.good role="status" { (notice) } }
+                    (body)
+                }
+                footer {
+                    p { "Lucid appliance " (env!("CARGO_PKG_VERSION")) }
+                    p #link-state role="status" data-idle="Reload the page to see newer values." {
+                        @if frame.live.is_some() { "Reload the page to see newer values." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn nav_entry((place, path, word, role): (Place, &str, &str, Role), here: Place, mine: Role) -> Markup {
+    html! {
+        @if mine >= role {
+            li { a href=(path) aria-current=[(place == here).then_some("page")] { (word) } }
+        }
+    }
+}
+
+/// A page for somebody who is not logged in: one card.
+pub(super) fn outside(app: &App, title: &str, body: &Markup) -> Markup {
+    card(title, app.is_simulated(), body)
+}
+
+/// A page that says one thing, and leads back.
+pub(super) fn bare(title: &str, text: &str) -> Markup {
+    card(title, false, &html! { p { (text) } p { a href="/" { "To the overview" } } })
+}
+
+fn card(title: &str, is_simulated: bool, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(title))
+            body.outside {
+                a.skip href="#main" { "Skip to the content" }
+                @if is_simulated { (banner()) }
+                header.brand { (mark()) span { "Lucid" } }
+                main #main.card tabindex="-1" { h1 { (title) } (body) }
+            }
+        }
+    }
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (title) " · Lucid" }
+            link rel="icon" type="image/svg+xml" href=(assets::ICON.path());
+            link rel="stylesheet" href=(assets::STYLE.path());
+            script type="module" src=(assets::LIVE.path()) {}
+        }
+    }
+}
+
+fn banner() -> Markup {
+    html! {
+        aside.banner aria-label="Simulation" {
+            strong { "Simulated hardware." } " Temperatures, disk and power on these pages are made up."
+        }
+    }
+}
+
+/// The mark: a lens with a clear centre. Drawn by the style sheet's colours.
+fn mark() -> Markup {
+    html! {
+        svg.mark viewBox="0 0 32 32" width="28" height="28" aria-hidden="true" focusable="false" {
+            circle.ring cx="16" cy="16" r="13" {}
+            circle.core cx="16" cy="16" r="5" {}
+        }
+    }
+}
+
+/// The hidden field that makes a form ours.
+pub(super) fn csrf(app: &App, who: &Identity) -> Markup {
+    html! { input type="hidden" name=(CSRF_FIELD) value=(app.csrf.token(&who.user)); }
+}
+
+/// A part of a page that the live stream replaces by its id.
+pub(super) fn live(id: &str, content: &Markup) -> Markup {
+    html! { div id=(id) { (content) } }
+}
+
+/// In place of a part that could not be shown.
+pub(super) fn missing(what: &str, why: &str) -> Markup {
+    html! { p.notice.warn { (what) " can't be shown: " (why) } }
+}
+
+/// A table that scrolls by itself where the window is too narrow for it.
+pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.scroll role="region" tabindex="0" aria-label=(caption) {
+            table {
+                caption { (caption) }
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// A one-word state with a sign, so that colour is not all that tells.
+pub(super) fn badge(tone: Tone, word: &str) -> Markup {
+    html! { span class={ "badge " (tone.class()) } { span aria-hidden="true" { (tone.sign()) } " " (word) } }
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Busy,
+    Warn,
+    Bad,
+}
+
+impl Tone {
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Busy => "busy",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Busy => "…",
+            Self::Warn => "!",
+            Self::Bad => "✕",
+        }
+    }
+}
+
+/// What a page says after a form led back to it. The word in the path is looked up, never shown.
+pub(super) fn notice(done: Option<&str>) -> Option<&'static str> {
+    Some(match done? {
+        "uploaded" => "The recording is complete. Its anchor goes into one of the next blocks.",
+        "deleted" => "The recording was shredded: its key is destroyed.",
+        "restarted" => "The service is being restarted.",
+        "level" => "The log level was changed. It lasts until the appliance restarts.",
+        "added" => "The account was added.",
+        "removed" => "The account was removed, and its log-ins have ended.",
+        "role" => "The role was changed. The account has to log in again.",
+        "password" => "The password was changed. All other log-ins of the account have ended.",
+        "validating" => "The chain is being validated.",
+        "logged-out" => "You are logged out.",
+        "saved" => "The appliance is yours. Welcome.",
+        _ => return None,
+    })
+}
+
+/// A plain list of roles to choose from.
+pub(super) fn role_options(chosen: Role) -> Markup {
+    html! {
+        @for role in [Role::User, Role::Developer, Role::Admin] {
+            option value=(format::role(role)) selected[role == chosen] { (format::role(role)) }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Why a page is not shown, as a page.
+//!
+//! Says what happened and what to do next. Needs nothing but itself, so that it can be shown whatever is broken.
+
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use lucid_ports::{AccountError, ChainError, RecordingsError, Role};
+
+use super::{app::Slow, format, layout};
+
+/// Why not.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Somewhere else is the right place.
+    Elsewhere(String),
+    /// Here is why.
+    Page { status: StatusCode, title: &'static str, text: String },
+}
+
+impl Refusal {
+    fn page(status: StatusCode, title: &'static str, text: impl Into<String>) -> Self {
+        Self::Page { status, title, text: text.into() }
+    }
+
+    pub(super) fn bad_request(text: impl Into<String>) -> Self {
+        Self::page(StatusCode::BAD_REQUEST, "That did not work", text)
+    }
+
+    pub(super) fn not_found(text: impl Into<String>) -> Self {
+        Self::page(StatusCode::NOT_FOUND, "Not found", text)
+    }
+
+    pub(super) fn unavailable(text: impl Into<String>) -> Self {
+        Self::page(StatusCode::SERVICE_UNAVAILABLE, "Not available at this moment", text)
+    }
+
+    pub(super) fn see_other(path: &str) -> Self {
+        Self::Elsewhere(path.to_owned())
+    }
+
+    /// To the log-in page, and from there to `wanted`.
+    pub(super) fn log_in(wanted: &str) -> Self {
+        if wanted == "/" {
+            return Self::see_other("/login");
+        }
+        Self::Elsewhere(format!("/login?next={}", format::query_value(wanted)))
+    }
+
+    pub(super) fn role(needed: Role) -> Self {
+        let text =
+            format!("This page is for the role {}. Ask an administrator of this appliance.", format::role(needed));
+        Self::page(StatusCode::FORBIDDEN, "Not for your role", text)
+    }
+
+    pub(super) fn stale_form() -> Self {
+        let text = "The form is older than the appliance's last start, or was not made by it. Go back, load the page \
+                    again and send the form once more: nothing was changed.";
+        Self::page(StatusCode::FORBIDDEN, "The form is not valid any more", text)
+    }
+
+    pub(super) fn foreign_page() -> Self {
+        let text = "The request came from a page that does not belong to this appliance. Nothing was changed.";
+        Self::page(StatusCode::FORBIDDEN, "Refused", text)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Elsewhere(path) => Redirect::to(&path).into_response(),
+            Self::Page { status, title, text } => {
+                let mut response = (status, layout::bare(title, &text)).into_response();
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+                }
+                response
+            }
+        }
+    }
+}
+
+impl From<Slow> for Refusal {
+    fn from(_: Slow) -> Self {
+        Self::unavailable("The service behind this page did not answer in time. Try again in a moment.")
+    }
+}
+
+impl From<RecordingsError> for Refusal {
+    fn from(error: RecordingsError) -> Self {
+        match error {
+            RecordingsError::NotFound(_) => Self::not_found(format::sentence(&error)),
+            RecordingsError::StillRecording(_) => Self::page(StatusCode::CONFLICT, "Not yet", format::sentence(&error)),
+            RecordingsError::Unavailable(_) => Self::unavailable(format::sentence(&error)),
+        }
+    }
+}
+
+impl From<ChainError> for Refusal {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::OutOfRange(_) => Self::not_found(format::sentence(&error)),
+            ChainError::Unavailable => Self::unavailable(format::sentence(&error)),
+        }
+    }
+}
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::AlreadyClaimed => Self::see_other("/login"),
+            AccountError::Unclaimed => Self::see_other("/claim"),
+            AccountError::Unavailable => Self::unavailable(format::sentence(&error)),
+            AccountError::Unknown { .. } => Self::not_found(format::sentence(&error)),
+            _ => Self::page(refused_status(&error), "That did not work", format::sentence(&error)),
+        }
+    }
+}
+
+/// The status of a refused account operation.
+pub(super) fn refused_status(error: &AccountError) -> StatusCode {
+    match error {
+        AccountError::WrongCredentials | AccountError::WrongCode { .. } | AccountError::SessionEnded => {
+            StatusCode::UNAUTHORIZED
+        }
+        AccountError::CodeVoid => StatusCode::FORBIDDEN,
+        AccountError::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        AccountError::Exists { .. } | AccountError::LastAdmin { .. } | AccountError::AlreadyClaimed => {
+            StatusCode::CONFLICT
+        }
+        AccountError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        AccountError::Recovery(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}

@@ -1,0 +1,7 @@
+//! The dashboard through its router, over ports that answer from memory.
+
+mod fakes;
+mod pages;
+mod security;
+mod service;
+mod units;
