@@ -65,6 +65,7 @@ pub(crate) struct Entry {
     spec: Spec,
     life: watch::Receiver<Life>,
     beat: Arc<Beat>,
+    busy_max: Duration,
     pings: mpsc::Sender<oneshot::Sender<()>>,
     restart: mpsc::Sender<()>,
     restarts: Arc<AtomicU64>,
@@ -94,7 +95,19 @@ impl Entry {
         let now = Instant::now();
         let since = Mutex::new((Life::Stopped, now));
         let failed_checks = AtomicU64::new(0);
-        Self { spec, life, beat, pings, restart, restarts, failed_checks, born: now, since, status: Box::new(status) }
+        Self {
+            spec,
+            life,
+            beat,
+            busy_max: S::BUSY_MAX,
+            pings,
+            restart,
+            restarts,
+            failed_checks,
+            born: now,
+            since,
+            status: Box::new(status),
+        }
     }
 
     /// Asks the service itself: does it come back, and what does it say?
@@ -130,9 +143,9 @@ impl Entry {
         }
     }
 
-    /// Whether the service sits in one event longer than anything allows, so that even kit can't take it down.
-    fn blocked(&self, limit: Duration) -> bool {
-        self.beat.busy() > limit
+    /// Whether the service sits in one event past its own limit and `margin`, so that even kit can't take it down.
+    fn blocked(&self, margin: Duration) -> bool {
+        self.beat.busy() > self.busy_max + margin
     }
 
     fn report(&self) -> ServiceReport {
@@ -210,10 +223,11 @@ impl Board {
             && entries.iter().filter(|entry| entry.spec.critical).all(|entry| settled(&entry.life.borrow()))
     }
 
-    /// A critical service whose thread has been blocked for longer than `limit`: nothing but a new process helps.
-    pub fn blocked(&self, limit: Duration) -> Option<&'static str> {
+    /// A critical service that has been at one event for `margin` longer than its [`Service::BUSY_MAX`]. Kit ends one
+    /// that awaits within half a second, so this one blocks its thread: nothing but a new process helps.
+    pub fn blocked(&self, margin: Duration) -> Option<&'static str> {
         let entries = self.entries();
-        entries.iter().find(|entry| entry.spec.critical && entry.blocked(limit)).map(|entry| entry.spec.name)
+        entries.iter().find(|entry| entry.spec.critical && entry.blocked(margin)).map(|entry| entry.spec.name)
     }
 
     /// Checks every service every 30 s, for ever. Services are asked side by side: a slow one delays nobody.

@@ -96,8 +96,9 @@ impl<S: Service> Ctx<S> {
         self.publish(S::Status::default());
     }
 
-    /// Requests of callers who gave up on the last incarnation are not worth answering; dropping them tells the others.
-    pub(crate) fn refuse_waiting(&mut self) {
+    /// Ends an incarnation: nothing is busy any more, and who still waits for an answer is told that none comes.
+    pub(crate) fn ended(&mut self) {
+        self.beat.end();
         while self.requests.try_recv().is_ok() {}
     }
 }

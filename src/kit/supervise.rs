@@ -99,7 +99,7 @@ impl<S: Service> Keeper<S> {
             let started = Instant::now();
             self.backoff.started(started);
             let end = self.incarnation(&mut ctx).await;
-            ctx.refuse_waiting();
+            ctx.ended();
             match end {
                 End::Stop => break,
                 End::Asked => {}
