@@ -11,7 +11,7 @@ use super::*;
 /// Long enough for any machine; nothing waits for its end.
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn config(log_dir: Option<&Path>) -> ObserveConfig {
+pub(crate) fn config(log_dir: Option<&Path>) -> ObserveConfig {
     ObserveConfig {
         log_dir: log_dir.map(Path::to_owned),
         journald: Journald::Off,
@@ -21,12 +21,12 @@ fn config(log_dir: Option<&Path>) -> ObserveConfig {
 }
 
 /// Runs `work` with logs set up as in `config`.
-fn with(config: ObserveConfig, work: impl FnOnce(&Observe)) {
+pub(crate) fn with(config: ObserveConfig, work: impl FnOnce(&Observe)) {
     let (subscriber, observe) = build(config, prometheus().build_recorder().handle()).unwrap();
     tracing::subscriber::with_default(subscriber, || work(&observe));
 }
 
-fn messages(observe: &Observe, service: &str) -> Vec<String> {
+pub(crate) fn messages(observe: &Observe, service: &str) -> Vec<String> {
     observe.recent(service, 1000).into_iter().map(|line| line.message).collect()
 }
 
@@ -156,7 +156,7 @@ fn the_folder_can_come_later_change_and_go() {
 }
 
 #[test]
-fn a_disk_that_is_gone_is_said_once_and_used_again_when_it_is_back() {
+fn a_disk_that_is_gone_is_used_again_when_it_is_back() {
     let mount = tempfile::tempdir().unwrap();
     let dir = mount.path().join("Lucid/logs");
     with(config(Some(&dir)), |observe| {

@@ -129,3 +129,20 @@ fn a_file_in_the_way_of_one_service_does_not_stop_another_for_long() {
     bench.write("kept");
     assert_eq!(bench.messages("vm.log"), ["kept"]);
 }
+
+#[test]
+fn failure_and_recovery_are_said_once_each() {
+    crate::tests::with(crate::tests::config(None), |observe| {
+        let mut bench = Bench::new();
+        for _ in 0..2 {
+            bench.writer.set_dir(Some(bench.dir.path().join("gone/logs")));
+            (0..5).for_each(|_| bench.write("lost"));
+            fs::create_dir(bench.dir.path().join("gone")).unwrap();
+            (0..5).for_each(|_| bench.write("kept"));
+            fs::remove_dir_all(bench.dir.path().join("gone")).unwrap();
+        }
+        let said = crate::tests::messages(observe, "lucid");
+        let failed = "can't write log files; dropping lines until it works again";
+        assert_eq!(said, [failed, "log files are written again"].repeat(2));
+    });
+}
