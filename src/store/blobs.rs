@@ -1,9 +1,9 @@
 //! A directory of immutable files, for what is too large for a row.
 //!
 //! One sub-directory per id, one file per index: `ID/00000000000000000042.blob`. Promises that a blob is on disk, whole
-//! and under its name, when `put` returns, and that no put ever changes one. The order with the store is the caller's: put the
-//! blob, then commit the row that names it; remove the row, then the blob. Ids are checked strictly, because they become
-//! paths. Must never follow an id out of its directory.
+//! and under its name, when `put` returns, and that no put ever changes one. The order with the store is the caller's:
+//! put the blob, then commit the row that names it; remove the row, then the blob. Ids are checked strictly, because
+//! they become paths. Must never follow an id out of its directory.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File};

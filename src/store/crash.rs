@@ -1,8 +1,8 @@
 //! A disk in memory that loses its power, or fills up. Tests only.
 //!
 //! Writes between two syncs are kept apart. At the chosen sync the power goes: of the pending writes a random subset
-//! reaches the disk, some of them torn at sectors of 512 bytes, in any combination; all later calls fail. What is then on
-//! the disk is the image from which a test opens the store again.
+//! reaches the disk, some of them torn at sectors of 512 bytes, in any combination; all later calls fail. What is then
+//! on the disk is the image from which a test opens the store again.
 
 use std::fmt;
 use std::io;

@@ -54,7 +54,10 @@ pub enum StoreError {
         found: String,
     },
     /// A later release wrote it, in a form that this one can't read.
-    #[error("store `{}` has schema version {found}, and this release reads up to {newest}: install the newer release", path.display())]
+    #[error(
+        "store `{}` has schema version {found}, and this release reads up to {newest}: install the newer release",
+        path.display()
+    )]
     TooNew {
         /// The store's file.
         path: PathBuf,
@@ -64,7 +67,10 @@ pub enum StoreError {
         newest: u32,
     },
     /// It is older than the one version back that a release reads.
-    #[error("store `{}` has schema version {found}, and this release reads from {oldest}: install the releases between, one by one", path.display())]
+    #[error(
+        "store `{}` has schema version {found}, and this release reads from {oldest}: \
+         install the releases between, one by one", path.display()
+    )]
     TooOld {
         /// The store's file.
         path: PathBuf,
@@ -112,7 +118,9 @@ pub enum StoreError {
         source: Cause,
     },
     /// An earlier write failed; nothing is written until the store is opened again.
-    #[error("store `{}` takes no writes since one failed: restart the service once the cause is mended", path.display())]
+    #[error(
+        "store `{}` takes no writes since one failed: restart the service once the cause is mended", path.display()
+    )]
     Failed {
         /// The store's file.
         path: PathBuf,

@@ -1,9 +1,9 @@
 //! Small files that are there whole or not at all, and keys that must not leave copies.
 //!
 //! Owns the sequence temporary file, write, fsync, rename, fsync of the directory: a reader sees the old content or the
-//! new one, also after a power cut, and a file is on disk when the call returns. [`overwrite_in_place`] is the opposite:
-//! it writes over the same blocks, so that the old content is not left in freed ones. Must never follow a failed fsync by
-//! a rename.
+//! new one, also after a power cut, and a file is on disk when the call returns. [`overwrite_in_place`] is the
+//! opposite: it writes over the same blocks, so that the old content is not left in freed ones. Must never follow a
+//! failed fsync by a rename.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,9 +1,9 @@
 //! Keys as bytes whose order is the keys' order.
 //!
 //! Owns the encoding of keys in every table and in snapshots: integers big-endian, byte arrays as they are, text with
-//! each zero byte followed by 0xFF and two zero bytes at the end, tuples as their parts in sequence. Promises that `a < b`
-//! exactly if the bytes of `a` sort before those of `b`, that no key's bytes begin another's of the same type, and that
-//! decoding takes nothing but what encoding gives. Must never change: files and snapshots hold these bytes.
+//! each zero byte followed by 0xFF and two zero bytes at the end, tuples as their parts in sequence. Promises that `a <
+//! b` exactly if the bytes of `a` sort before those of `b`, that no key's bytes begin another's of the same type, and
+//! that decoding takes nothing but what encoding gives. Must never change: files and snapshots hold these bytes.
 
 use std::borrow::Borrow;
 

@@ -89,8 +89,8 @@ impl Store {
     /// [`CHECK_BYTES_MAX`], and migrates it as far as `options` allow.
     ///
     /// # Errors
-    /// `Missing`, `Corrupt`, `AlreadyOpen`, `WrongSchema`, `TooNew`, `TooOld`, `NoMigration`, `DiskFull`, `Io`; the error
-    /// of the migration. The file is then as it was.
+    /// `Missing`, `Corrupt`, `AlreadyOpen`, `WrongSchema`, `TooNew`, `TooOld`, `NoMigration`, `DiskFull`, `Io`; the
+    /// error of the migration. The file is then as it was.
     pub fn open(path: &Path, schema: &'static Schema, options: Options) -> Result<Self, StoreError> {
         let opened = open::open_file(path, schema, options)?;
         Self::start(opened, path, schema)
@@ -126,9 +126,9 @@ impl Store {
 
     /// Runs `closure` in a write transaction, and returns its result once that is on disk.
     ///
-    /// The closure may run several times, each time on a fresh transaction: it must have no effect but on `tx`, and must
-    /// take its inputs by reference. Its error undoes what it wrote. Once queued it runs even if the returned future is
-    /// dropped. It runs on the store's only writer thread: it must not block.
+    /// The closure may run several times, each time on a fresh transaction: it must have no effect but on `tx`, and
+    /// must take its inputs by reference. Its error undoes what it wrote. Once queued it runs even if the returned
+    /// future is dropped. It runs on the store's only writer thread: it must not block.
     ///
     /// # Errors
     /// The closure's own; `Panicked`, `DiskFull`, `Failed`, `Closed`, the engine's.

@@ -1,8 +1,9 @@
 //! Opening, making and restoring the file of a store.
 //!
 //! A new file is made under a temporary name, complete with its stamp, and renamed into place; then a marker is written
-//! beside it (`NAME.redb.id`). So a file under its own name is always a whole store, and a file that is missing while its
-//! marker is there was lost: that is an error and never an empty store. Must never replace, truncate or delete a store.
+//! beside it (`NAME.redb.id`). So a file under its own name is always a whole store, and a file that is missing while
+//! its marker is there was lost: that is an error and never an empty store. Must never replace, truncate or delete a
+//! store.
 
 use std::fs;
 use std::io;
@@ -16,7 +17,8 @@ use crate::file::{parent, rename_to_free, sync_dir, write_file};
 use crate::schema::{Migration, Options, Schema, Stamp, read_stamp, write_stamp};
 use crate::tx::{ReadTx, WriteTx};
 
-/// Largest file in bytes that opening checks whole: at about 500 MB/s from an NVMe drive half a second, which a start can bear.
+/// Largest file in bytes that opening checks whole: at about 500 MB/s from an NVMe drive half a second, which a start
+/// can bear.
 pub const CHECK_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A database that is open, stamped, checked and migrated as far as allowed.
@@ -201,8 +203,8 @@ pub(crate) fn transact(
     tx.commit().map_err(|error| StoreError::engine("commit to", path, error))
 }
 
-/// Whether an I/O error comes from what the file says, and not from the disk: redb reports a bad header as invalid data,
-/// and follows garbled page numbers beyond the file's end or beyond what the system takes for an offset.
+/// Whether an I/O error comes from what the file says, and not from the disk: redb reports a bad header as invalid
+/// data, and follows garbled page numbers beyond the file's end or beyond what the system takes for an offset.
 fn is_content(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput)
 }

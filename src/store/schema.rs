@@ -1,8 +1,8 @@
 //! Schema versions: what a file holds, who may read it, how it becomes the next version.
 //!
 //! Owns the `_store` table with its one row. Promises: a release reads its own version N and N-1; a file that a release
-//! can't read is refused with a clear error and left untouched; a migration happens in one transaction together with the
-//! new version number, or not at all. A migration that the previous release can't read waits for
+//! can't read is refused with a clear error and left untouched; a migration happens in one transaction together with
+//! the new version number, or not at all. A migration that the previous release can't read waits for
 //! [`Options::migrate`], because rolling the system back does not roll data back. Must never guess a version.
 
 use std::path::Path;

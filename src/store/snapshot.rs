@@ -13,9 +13,9 @@
 //! ```
 //!
 //! Promises: one consistent state, taken while writes go on; memory does not grow with the store; restoring makes a new
-//! file, complete or not at all. What is truncated, garbled, out of order or followed by anything is refused. The trailer
-//! finds damage, not malice: a backup that leaves the box is encrypted, which authenticates it. Must never overwrite a
-//! store.
+//! file, complete or not at all. What is truncated, garbled, out of order or followed by anything is refused. The
+//! trailer finds damage, not malice: a backup that leaves the box is encrypted, which authenticates it. Must never
+//! overwrite a store.
 
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
@@ -53,8 +53,8 @@ pub struct SnapshotSize {
 }
 
 impl Store {
-    /// Writes one consistent state of all tables to `writer`, and flushes it. Blocking; writes to the store go on, and the
-    /// file grows by what they replace in the meantime.
+    /// Writes one consistent state of all tables to `writer`, and flushes it. Blocking; writes to the store go on, and
+    /// the file grows by what they replace in the meantime.
     ///
     /// # Errors
     /// The writer's as `Io` or `DiskFull`, and the engine's. The stream is then incomplete and will be refused.
@@ -70,8 +70,8 @@ impl Store {
     /// Makes a new store at `path` from a snapshot. The marker of a lost store is no obstacle, the store itself is.
     ///
     /// # Errors
-    /// `Exists`; `BadSnapshot`; `WrongSchema`, `TooNew`, `TooOld` by the snapshot's header; `DiskFull`, `Io`. There is then no
-    /// file at `path`.
+    /// `Exists`; `BadSnapshot`; `WrongSchema`, `TooNew`, `TooOld` by the snapshot's header; `DiskFull`, `Io`. There is
+    /// then no file at `path`.
     pub fn restore_from(path: &Path, reader: &mut dyn Read, schema: &Schema) -> Result<SnapshotSize, StoreError> {
         if exists(path)? {
             return Err(StoreError::Exists { path: path.to_path_buf() });

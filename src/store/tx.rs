@@ -172,10 +172,10 @@ impl<'a> WriteTx<'a> {
     /// # Errors
     /// `DiskFull` and the engine's errors, after which the whole group fails.
     pub fn remove<K: Key, V: Codec>(&mut self, table: &Table<K, V>, key: &K::Ref) -> Result<bool, StoreError> {
-        self.writes += 1;
         let mut opened = self.opened(table.name())?;
-        let removed = opened.remove(encoded::<K>(key).as_slice()).map_err(|error| self.failed(error))?;
-        Ok(removed.is_some())
+        let removed = opened.remove(encoded::<K>(key).as_slice()).map_err(|error| self.failed(error))?.is_some();
+        self.writes += u64::from(removed);
+        Ok(removed)
     }
 
     /// Removes all rows of `range`; gives their number.

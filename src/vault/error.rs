@@ -45,13 +45,19 @@ pub enum VaultError {
         marker: PathBuf,
     },
     /// The data disk belongs to another device secret: another appliance, or a new boot disk.
-    #[error("the keys in `{}` were made with another device secret: run `lucid recover` and enter the recovery key", path.display())]
+    #[error(
+        "the keys in `{}` were made with another device secret: run `lucid recover` and enter the recovery key",
+        path.display()
+    )]
     NeedsRecovery {
         /// The key directory.
         path: PathBuf,
     },
     /// As `NeedsRecovery`, and no recovery key was ever issued.
-    #[error("the keys in `{}` were made with another device secret and no recovery key was issued: restore the boot disk's state", path.display())]
+    #[error(
+        "the keys in `{}` were made with another device secret and no recovery key was issued: \
+         restore the boot disk's state", path.display()
+    )]
     Unrecoverable {
         /// The key directory.
         path: PathBuf,
@@ -80,7 +86,10 @@ pub enum VaultError {
         generation: u64,
     },
     /// The store says that a generation is in force that no slot holds.
-    #[error("the wrapping key of generation {committed} is in no slot of `{}`: restore the keys and the store of one backup together", path.display())]
+    #[error(
+        "the wrapping key of generation {committed} is in no slot of `{}`: \
+         restore the keys and the store of one backup together", path.display()
+    )]
     GenerationLost {
         /// What the store committed.
         committed: u64,

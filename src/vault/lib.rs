@@ -94,7 +94,8 @@ impl Vault {
     /// Takes over a data disk with its recovery key: seals the master key to this appliance's device secret.
     ///
     /// # Errors
-    /// `BadRecoveryKey`, `WrongRecoveryKey`, `NoRecovery`, and those of [`Vault::open`]. The data disk is then as it was.
+    /// `BadRecoveryKey`, `WrongRecoveryKey`, `NoRecovery`, and those of [`Vault::open`]. The data disk is then as it
+    /// was.
     pub fn recover(state_dir: &Path, data_dir: &Path, recovery_key: &str) -> Result<Self, VaultError> {
         let keys = data_dir.join(KEYS_DIR);
         let mut document = Master::load(&keys)?;

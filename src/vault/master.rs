@@ -1,8 +1,8 @@
 //! `keys/master.json`: the master key, sealed twice.
 //!
-//! Once under the device secret, which lies on another disk, and once under the recovery key, which lies with the owner.
-//! Promises: the file is replaced whole or not at all; a key that was opened is checked against a value in the file
-//! before it is used. Must never hold the master key in clear.
+//! Once under the device secret, which lies on another disk, and once under the recovery key, which lies with the
+//! owner. Promises: the file is replaced whole or not at all; a key that was opened is checked against a value in the
+//! file before it is used. Must never hold the master key in clear.
 
 use std::path::{Path, PathBuf};
 

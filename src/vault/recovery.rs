@@ -1,7 +1,7 @@
 //! The recovery key: an age identity (age-encryption.org/v1, X25519) that only the owner has.
 //!
-//! What is encrypted to it opens with any age tool, without this code and without the appliance. Must never be stored: it
-//! is shown once, and what stays is its public half.
+//! What is encrypted to it opens with any age tool, without this code and without the appliance. Must never be stored:
+//! it is shown once, and what stays is its public half.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -39,7 +39,8 @@ impl fmt::Debug for RecoveryKey {
     }
 }
 
-/// Encrypts what is written to it. [`RecoveryWriter::finish`] must be called: without it the stream counts as truncated.
+/// Encrypts what is written to it. [`RecoveryWriter::finish`] must be called: without it the stream counts as
+/// truncated.
 pub struct RecoveryWriter<W: Write>(age::stream::StreamWriter<W>);
 
 impl<W: Write> RecoveryWriter<W> {

@@ -2,8 +2,8 @@
 //!
 //! The order makes it safe at each point of a power cut. The new key lies in the other slot before the store's
 //! transaction; the transaction re-wraps all surviving rows, removes the deleted ones and records the new generation,
-//! whole or not at all; only then the old slot is overwritten. At start [`crate::Vault::settle`] compares the slots with
-//! the generation that the store recorded, and finishes the rotation or drops it. Must never destroy a slot whose
+//! whole or not at all; only then the old slot is overwritten. At start [`crate::Vault::settle`] compares the slots
+//! with the generation that the store recorded, and finishes the rotation or drops it. Must never destroy a slot whose
 //! generation is, or may be, the committed one.
 
 use std::sync::{Arc, MutexGuard};
@@ -52,7 +52,7 @@ impl Ring {
 /// A rotation between its first and its last step. Cheap to clone, so that a store's write closure can own one.
 ///
 /// Dropping it is no decision: [`Rotation::finish`] after the commit, [`Rotation::abandon`] after a failed one, or
-/// [`Vault::settle`] when the outcome is known again.
+/// [`Vault::settle`] when the outcome is known again. Drop all clones after that: each holds the old key in memory.
 #[derive(Clone)]
 pub struct Rotation {
     inner: Arc<Inner>,

@@ -1,7 +1,7 @@
 //! `keys/wrapping-a` and `keys/wrapping-b`: the slots of the session-wrapping key.
 //!
-//! Owns their layout: 8 bytes magic, the generation (u64, big-endian), the key sealed under the master key, zeroes up to
-//! 4096 bytes. A slot of zeroes is empty. Promises: a slot is only ever overwritten in place, so that destroying it
+//! Owns their layout: 8 bytes magic, the generation (u64, big-endian), the key sealed under the master key, zeroes up
+//! to 4096 bytes. A slot of zeroes is empty. Promises: a slot is only ever overwritten in place, so that destroying it
 //! leaves no copy in freed blocks; one whole block of 4096 bytes, because ext4 may keep smaller files inside the inode,
 //! whose blocks are journaled and so copied. Must never be renamed, copied or truncated after they were made.
 
