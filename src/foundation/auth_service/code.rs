@@ -20,7 +20,7 @@ pub(crate) const TRIES_MAX: u32 = 10;
 
 /// Tries of any code that are looked at within [`RATE_WINDOW_MS`].
 const RATE_MAX: usize = 10;
-/// One minute: with ten tries in it, 2^80 codes outlast everything.
+/// One minute: at ten tries in it, guessing one of 2^60 codes outlasts everything.
 const RATE_WINDOW_MS: u64 = 60_000;
 
 /// Crockford's base 32: neither I, L, O nor U, and what is typed for them is understood.
@@ -84,7 +84,7 @@ fn normal(typed: &str) -> Zeroizing<String> {
     Zeroizing::new(counts.take(256).collect())
 }
 
-/// Whether another code was tried too often already. For a code handed in, which is the same after a restart.
+/// Whether this code was tried too often already: one handed in is the same after a restart.
 pub(crate) fn is_void(row: &ClaimRow, code: &CodeHash) -> bool {
     row.code == code.text() && row.wrong >= TRIES_MAX
 }

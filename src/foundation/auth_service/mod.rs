@@ -164,7 +164,11 @@ impl Service for AuthService {
             match ctx.next().await {
                 Event::Tick => self.core.sweep().await.map_err(Error::Store)?,
                 Event::Request(request) => self.answer(request, ctx).await,
-                Event::Stop => return Ok(()),
+                Event::Stop => {
+                    // What goes on beside ends with this incarnation. It is waited for, because it holds the store open.
+                    drop(self.hashing.acquire_many(HASHING_MAX as u32).await);
+                    return Ok(());
+                }
             }
             // After a failed commit the store takes no more writes: a new incarnation opens it afresh.
             if let Some(failure) = self.core.failure() {

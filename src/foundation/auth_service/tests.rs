@@ -30,21 +30,22 @@ use super::*;
 const NOW_MS: u64 = 1_748_736_000_000;
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 86_400_000;
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 const SPEC: Spec = Spec { name: NAME, purpose: "tests", needs: &[], critical: true, storage: false, stop_grace_s: 5 };
 
 /// One appliance: its state directory, its clock, its vault.
-struct Appliance {
+pub(crate) struct Appliance {
     state: TempDir,
     clock: Arc<FakeClock>,
     recovery: Arc<FakeRecovery>,
+    pool: Pool,
     shown: Arc<Mutex<Vec<String>>>,
 }
 
 /// auth-service running on an appliance.
-struct Running {
-    accounts: AccountsPort,
+pub(crate) struct Running {
+    pub(crate) accounts: AccountsPort,
     door: TokenAuthenticator,
     handle: Handle<AuthService>,
     stop: CancellationToken,
@@ -70,11 +71,12 @@ impl Recovery for FakeRecovery {
 }
 
 impl Appliance {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: TempDir::new().unwrap(),
             clock: Arc::new(FakeClock::new(NOW_MS)),
             recovery: Arc::default(),
+            pool: Pool::new(watch::channel(true).1).unwrap(),
             shown: Arc::default(),
         }
     }
@@ -95,7 +97,7 @@ impl Appliance {
         let (board, stop) = (Board::default(), CancellationToken::new());
         let shown = self.shown.clone();
         let deps = Deps {
-            pool: Pool::new(watch::channel(true).1).unwrap(),
+            pool: self.pool.clone(),
             clock: self.clock.clone(),
             recovery: self.recovery.clone(),
             state_dir: self.state.path().to_path_buf(),
@@ -113,7 +115,7 @@ impl Appliance {
         running
     }
 
-    async fn start(&self) -> Running {
+    pub(crate) async fn start(&self) -> Running {
         self.start_with(Self::config()).await
     }
 
@@ -125,15 +127,19 @@ impl Appliance {
     }
 
     /// The code shown last.
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.shown.lock().unwrap().last().expect("a code was shown").clone()
     }
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap();
+    }
+
+    pub(crate) fn authenticator(&self) -> TokenAuthenticator {
+        TokenAuthenticator::new(self.handle.clone())
     }
 
     async fn claim(&self, code: &str) -> Result<Claimed, AccountError> {

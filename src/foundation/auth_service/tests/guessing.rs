@@ -87,3 +87,45 @@ async fn a_stolen_token_can_not_guess_the_password_either() {
     assert!(matches!(running.accounts.change_password(change(PASSWORD)).await, Err(AccountError::Throttled { .. })));
     assert!(running.who(&tokens).is_ok());
 }
+
+#[tokio::test]
+async fn a_flood_of_log_ins_is_bounded_and_holds_nobody_else_up() {
+    let appliance = Appliance::new();
+    let (running, tokens) = appliance.start_claimed().await;
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let pool = appliance.pool.clone();
+    let blocker = tokio::spawn(async move { pool.run(lucid_kit::Class::Interactive, move || blocked.recv()).await });
+    let mut flood = tokio::task::JoinSet::new();
+    for address in 0..=HASHING_MAX {
+        let accounts = running.accounts.clone();
+        let login = login("admin", PASSWORD, &format!("10.0.0.{address}"));
+        flood.spawn(async move { accounts.login(login).await });
+    }
+    let first = flood.join_next().await.unwrap().unwrap();
+    assert!(matches!(first, Err(AccountError::Throttled { retry_after_s: BUSY_RETRY_S })));
+    assert!(running.who(&tokens).is_ok());
+    running.accounts.refresh(&tokens.refresh_token).await.unwrap();
+    release.send(()).unwrap();
+    while let Some(login) = flood.join_next().await {
+        login.unwrap().unwrap();
+    }
+    blocker.await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_amid_log_ins_frees_the_store_for_the_next_start() {
+    let appliance = Appliance::new();
+    let (running, _) = appliance.start_claimed().await;
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let pool = appliance.pool.clone();
+    let blocker = tokio::spawn(async move { pool.run(lucid_kit::Class::Interactive, move || blocked.recv()).await });
+    let accounts = running.accounts.clone();
+    let pending = tokio::spawn(async move { accounts.login(login("admin", PASSWORD, "10.0.0.1")).await });
+    running.accounts.accounts().await.unwrap();
+    running.stop().await;
+    assert!(matches!(pending.await.unwrap(), Err(AccountError::Unavailable)));
+    let path = appliance.state.path().join("auth-service/auth-service.redb");
+    Store::open(&path, &SCHEMA, Options::default()).expect("nothing holds the store open");
+    release.send(()).unwrap();
+    blocker.await.unwrap().unwrap().unwrap();
+}
