@@ -97,7 +97,7 @@ impl ChainStore {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub(crate) fn open_store(path: &Path) -> Result<Store, StoreError> {
+    pub fn open_store(path: &Path) -> Result<Store, StoreError> {
         Store::open(path, &SCHEMA, Options::default())
     }
 
@@ -140,7 +140,8 @@ impl ChainStore {
         &self.key
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    /// The store, for backups.
+    pub fn store(&self) -> &Store {
         &self.store
     }
 

@@ -42,7 +42,7 @@ pub use engine::{
 pub use evidence::LogProof;
 pub use mempool::{MEMPOOL_MAX, SubmitError, Submitted};
 pub use producer::{ProduceError, Produced, Producer};
-pub use rows::{Place, SealedHeader};
+pub use rows::{Place, SCHEMA, SealedHeader};
 pub use validation::{Cursor, Fault, Step, StepError, step};
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use lucid_store::{Cause, Codec, Schema, Table};
 use crate::state::State;
 
 /// The store's schema.
-pub(crate) static SCHEMA: Schema =
+pub static SCHEMA: Schema =
     Schema { name: "blockchain-engine", version: 1, migrations: &[], readable_by_previous: false };
 
 /// Header, certificate and number of transactions of each block, by height.

@@ -14,6 +14,7 @@ pub mod health;
 mod listen;
 pub mod middleware;
 mod problem;
+mod written;
 
 pub use bearer::{AdminCaller, Caller, DeveloperCaller, MaybeCaller};
 pub use certificate::{CertificateError, CertificateNames, DeviceCertificate};
@@ -21,3 +22,4 @@ pub use extract::{Json, Path, Query};
 pub use health::{HealthReport, HealthStatus};
 pub use listen::{BindError, ConnectionInfo, Limits, ListenPolicy, Listener, PlainPolicy, serve};
 pub use problem::Problem;
+pub use written::written;

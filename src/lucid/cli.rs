@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Record(Record),
     /// List recordings.
     Sessions(Sessions),
-    /// Write a recording's plaintext back to a file.
+    /// Write a recording's plaintext back to a file, or put a backup back in place.
     Restore(Restore),
     /// Save a recording with its proof to a directory.
     Export(Export),
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Key(Remote),
     /// Print the signed head of the chain, or check that it extends an earlier one.
     Checkpoint(Checkpoint),
+    /// Save a consistent, encrypted copy of everything while the appliance runs.
+    Backup(Backup),
     /// Bring a data directory back on new hardware with the recovery key.
     Recover(Recover),
 }
@@ -130,10 +132,20 @@ pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) remote: Remote,
     /// The recording.
-    pub(crate) id: Uuid,
+    #[arg(required_unless_present = "backup")]
+    pub(crate) id: Option<Uuid>,
     /// Where to write it; `-` for standard output. Default: a file named after the recording.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Put this backup back instead, with the recovery key from standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "output"], requires = "data_dir", requires = "state_dir")]
+    pub(crate) backup: Option<PathBuf>,
+    /// With --backup: the new data directory; empty or not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// With --backup: the new state directory; empty or not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -173,6 +185,14 @@ pub(crate) struct Checkpoint {
     /// A checkpoint kept from earlier: check that today's chain extends it.
     #[arg(long, value_name = "FILE")]
     pub(crate) extends: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The file to write; `-` for standard output.
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Args)]

@@ -2,6 +2,7 @@
 //!
 //! Reads the command line and hands over: to [`run`] for the appliance itself, to [`command`] for everything else.
 
+mod backup;
 mod cli;
 mod command;
 mod config;
@@ -42,6 +43,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Config(config) => offline::config(&config),
         Command::Verify(args) => offline::verify_export(&args),
         Command::Recover(args) => offline::recover(&args),
+        Command::Restore(args) if args.backup.is_some() => backup::restore(&args),
         command => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             let runtime =

@@ -28,6 +28,7 @@ use lucid_observe::Observe;
 use lucid_ports::{Accounts, Authenticator, Load, Storage};
 use lucid_proof::note::Signer;
 use lucid_sessions::{ApiState, Repository, SessionApi, SessionPipeline, SessionStorage, Uploads};
+use lucid_store::Store;
 use lucid_supervisor::Supervised;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +85,7 @@ struct Links {
     authenticator: Arc<dyn Authenticator>,
     engine: Handle<BlockchainEngine>,
     chain: ChainPort,
+    auth_store: (Lender<Store>, Slot<Store>),
     chain_store: (Lender<ChainStore>, Slot<ChainStore>),
     anchoring: AnchoringPort,
     repository: (Lender<Repository>, Slot<Repository>),
@@ -160,6 +162,7 @@ fn connect(
         chain: ChainPort::new(chain_store.1.clone(), engine.clone(), manager),
         engine,
         anchoring: AnchoringPort::new(anchoring, chain_store.1.clone()),
+        auth_store: slot(AuthService::NAME),
         chain_store,
         repository: slot(SessionStorage::NAME),
         uploads: slot(SessionPipeline::NAME),

@@ -5,20 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use lucid_ports::{Chain, ChainError, RecordingState, SessionId};
 use lucid_proof::{
     export::{CHECKPOINT, Files, LEAVES, MANIFEST, PROOF, ProofError, chunk_index, chunk_name, leaf_line},
     verify::{Report, Trust, verify},
 };
-use tokio::sync::mpsc;
 
 use crate::repository::{Repository, RepositoryError};
-
-/// Parts of the archive that may wait for the connection.
-const PARTS_MAX: usize = 4;
-/// Bytes of one such part.
-const PART_BYTES: usize = 256 * 1024;
 
 /// An export can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -77,22 +70,11 @@ impl Export {
         verify(self, trust, &mut |_| {})
     }
 
-    /// The recording as a tar archive (POSIX ustar), in parts. Ends early where a chunk can't be read: the reader sees a
-    /// cut archive, never a whole-looking one.
-    pub fn archive(self) -> mpsc::Receiver<io::Result<Bytes>> {
-        let (parts, archive) = mpsc::channel(PARTS_MAX);
-        tokio::task::spawn_blocking(move || {
-            let writer = Parts { parts: parts.clone(), open: Vec::with_capacity(PART_BYTES) };
-            if let Err(error) = self.write(writer) {
-                tracing::warn!(session = %self.id, %error, "an export ended early");
-                // A reader that has gone is told nothing.
-                let _ = parts.blocking_send(Err(error));
-            }
-        });
-        archive
-    }
-
-    fn write(&self, writer: Parts) -> io::Result<()> {
+    /// Writes the recording as a tar archive (POSIX ustar). Blocking.
+    ///
+    /// # Errors
+    /// When a chunk can't be read or `writer` refuses; what was written is then not whole.
+    pub fn write(&self, writer: &mut dyn Write) -> io::Result<()> {
         let mut archive = tar::Builder::new(writer);
         for (name, text) in self.texts() {
             self.entry(&mut archive, name, text.len() as u64, text.as_bytes())?;
@@ -101,10 +83,16 @@ impl Export {
             let chunk = self.chunk(index)?;
             self.entry(&mut archive, &chunk_name(index), chunk.metadata()?.len(), chunk)?;
         }
-        archive.into_inner()?.flush()
+        archive.finish()
     }
 
-    fn entry(&self, archive: &mut tar::Builder<Parts>, name: &str, bytes: u64, content: impl Read) -> io::Result<()> {
+    fn entry(
+        &self,
+        archive: &mut tar::Builder<&mut dyn Write>,
+        name: &str,
+        bytes: u64,
+        content: impl Read,
+    ) -> io::Result<()> {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes);
         header.set_mode(0o644);
@@ -135,31 +123,5 @@ impl Files for Export {
         let text = self.texts().into_iter().find(|(text, _)| *text == name);
         let (_, text) = text.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, name.to_owned()))?;
         Ok(Box::new(Cursor::new(text.to_owned())))
-    }
-}
-
-/// Hands what is written to a channel, in parts of one size. Waits while the channel is full.
-struct Parts {
-    parts: mpsc::Sender<io::Result<Bytes>>,
-    open: Vec<u8>,
-}
-
-impl Write for Parts {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PART_BYTES - self.open.len());
-        self.open.extend_from_slice(&bytes[..taken]);
-        if self.open.len() == PART_BYTES {
-            self.flush()?;
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.open.is_empty() {
-            return Ok(());
-        }
-        let part = std::mem::replace(&mut self.open, Vec::with_capacity(PART_BYTES));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has gone");
-        self.parts.blocking_send(Ok(part.into())).map_err(gone)
     }
 }

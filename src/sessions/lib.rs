@@ -30,6 +30,7 @@ pub use export::Export;
 pub use form_upload::upload_whole;
 pub use progress::Progress;
 pub use repository::{Repository, RepositoryError};
+pub use rows::SCHEMA;
 pub use session_api::{RecordingsPort, SessionApi, SessionApiDeps, SessionApiStatus};
 pub use session_pipeline::{PipelineConfig, SessionPipeline, SessionPipelineDeps, SessionPipelineStatus};
 pub use session_storage::{SessionStorage, SessionStorageDeps, SessionStorageStatus};

@@ -13,7 +13,7 @@ use lucid_proof::{
 };
 use lucid_store::{Blobs, Options, Reader, Store, StoreError, WriteTx};
 use lucid_vault::{Rotation, SessionKey, Vault, VaultError};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
 use crate::rows::{BY_OWNER, CHUNKS, ChunkRow, GENERATION, KEYS, META, SCHEMA, SESSIONS, SessionRow, UNFINISHED};
 
@@ -60,6 +60,9 @@ pub enum RepositoryError {
     /// The keys.
     #[error("the vault failed")]
     Vault(#[from] VaultError),
+    /// A backup runs, and what it has begun to copy must stay.
+    #[error("a backup is running: delete the recording when it has ended")]
+    BackupRunning,
     /// A thread that did blocking work panicked.
     #[error("a blocking operation panicked")]
     Panicked,
@@ -89,6 +92,8 @@ pub struct Repository {
     vault: Vault,
     /// Held while keys are made or re-wrapped: a key wrapped with a generation that is being destroyed would be lost.
     keys: Mutex<()>,
+    /// Held for reading by backups, for writing by deletions.
+    stays: Arc<RwLock<()>>,
 }
 
 impl Repository {
@@ -100,7 +105,7 @@ impl Repository {
         let store = Store::open(&data_dir.join("session-storage.redb"), &SCHEMA, Options::default())?;
         let blobs = Blobs::open(&data_dir.join("chunks"))?;
         vault.settle(store.read(|tx| tx.get(&META, GENERATION))?)?;
-        let repository = Self { store, blobs, vault, keys: Mutex::new(()) };
+        let repository = Self { store, blobs, vault, keys: Mutex::new(()), stays: Arc::default() };
         repository.sweep()?;
         Ok(repository)
     }
@@ -118,6 +123,11 @@ impl Repository {
     /// The chunk files, for backups and exports.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// While the guard lives, nothing is deleted and no key is destroyed.
+    pub async fn hold(&self) -> OwnedRwLockReadGuard<()> {
+        self.stays.clone().read_owned().await
     }
 
     /// Chunk files without a session are what a cut between the two halves of a deletion leaves.
@@ -342,6 +352,7 @@ impl Repository {
     /// Deletes a recording by shredding: the wrapping key is replaced, the other sessions' keys are wrapped anew, and
     /// the old wrapping key is destroyed; then the chunk files are removed.
     pub(crate) async fn shred(self: &Arc<Self>, id: SessionId) -> Result<()> {
+        let _stays = self.stays.try_write().map_err(|_| RepositoryError::BackupRunning)?;
         let _keys = self.keys.lock().await;
         let rotation = Arc::new(self.vault.begin_rotation()?);
         let during = rotation.clone();

@@ -7,8 +7,7 @@ use lucid_vault::WrappedKey;
 use serde::{Deserialize, Serialize};
 
 /// The schema of `session-storage.redb`.
-pub(crate) static SCHEMA: Schema =
-    Schema { name: "session-storage", version: 1, migrations: &[], readable_by_previous: true };
+pub static SCHEMA: Schema = Schema { name: "session-storage", version: 1, migrations: &[], readable_by_previous: true };
 
 /// Sessions by id; ids sort by time.
 pub(crate) const SESSIONS: Table<[u8; 16], Json<SessionRow>> = Table::new("sessions");

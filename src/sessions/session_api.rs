@@ -161,6 +161,7 @@ fn refused(error: RepositoryError) -> RecordingsError {
     match error {
         RepositoryError::NotFound(id) => RecordingsError::NotFound(id),
         RepositoryError::WrongState { id, state: RecordingState::Recording } => RecordingsError::StillRecording(id),
+        RepositoryError::BackupRunning => RecordingsError::Unavailable(error.to_string()),
         error => {
             let cause: &dyn std::error::Error = &error;
             tracing::error!(error = cause, "an operation on recordings failed");

@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use lucid_device::Clock;
-use lucid_kit::{Ctx, Event, Pool, Reply, Service};
+use lucid_kit::{Ctx, Event, Lease, Lender, Pool, Reply, Service};
 use lucid_ports::{AccountError, Recovery};
 use lucid_store::{Options, Reader as _, Store, StoreError};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
@@ -49,7 +49,8 @@ use self::code::CodeHash;
 use self::core::Core;
 use self::door::Door;
 use self::failure::Failure;
-use self::rows::{AUDIT, CLAIM, CLAIM_KEY, SCHEMA, SESSIONS};
+pub use self::rows::SCHEMA;
+use self::rows::{AUDIT, CLAIM, CLAIM_KEY, SESSIONS};
 use self::throttle::Throttle;
 use self::time::Time;
 use self::token::Keys;
@@ -99,6 +100,8 @@ pub struct Deps {
     pub state_dir: PathBuf,
     /// Shows the one-time code to the owner, for example on the terminal. Must never write it to a log.
     pub announce: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Where its store is lent, for backups.
+    pub store: Lender<Store>,
 }
 
 /// What it publishes: whether the appliance is claimed, and how many accounts and log-ins there are.
@@ -124,6 +127,7 @@ pub struct AuthService {
     core: Arc<Core>,
     /// Bounds the operations that wait for a hash.
     hashing: Arc<Semaphore>,
+    _lease: Lease<Store>,
 }
 
 impl Service for AuthService {
@@ -142,6 +146,7 @@ impl Service for AuthService {
         let announce = deps.announce.clone();
         let open = move || open(&dir, clock, claim_code.as_ref(), &*announce);
         let (store, door, code) = tokio::task::spawn_blocking(open).await.map_err(Error::Start)??;
+        let lease = deps.store.lend(Arc::new(store.clone()));
         let core = Core {
             store,
             door,
@@ -155,7 +160,7 @@ impl Service for AuthService {
             access_token_s: config.access_token_s,
             refresh_token_s: config.refresh_token_s,
         };
-        Ok(Self { core: Arc::new(core), hashing: Arc::new(Semaphore::new(HASHING_MAX)) })
+        Ok(Self { core: Arc::new(core), hashing: Arc::new(Semaphore::new(HASHING_MAX)), _lease: lease })
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::NAME;
 
 /// The file's schema.
-pub(crate) static SCHEMA: Schema = Schema { name: NAME, version: 1, migrations: &[], readable_by_previous: false };
+pub static SCHEMA: Schema = Schema { name: NAME, version: 1, migrations: &[], readable_by_previous: false };
 
 /// Accounts by name.
 pub(crate) const ACCOUNTS: Table<String, Json<AccountRow>> = Table::new("accounts");

@@ -101,6 +101,7 @@ impl Appliance {
             clock: self.clock.clone(),
             recovery: self.recovery.clone(),
             state_dir: self.state.path().to_path_buf(),
+            store: lucid_kit::slot(NAME).0,
             announce: Arc::new(move |code| shown.lock().unwrap().push(code.to_owned())),
         };
         let task = supervise(SPEC, wired, config, deps, Vec::new(), &board, stop.clone());

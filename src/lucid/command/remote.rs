@@ -1,6 +1,11 @@
 //! Commands that talk to an appliance, this machine's or another one.
 
-use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use lucid_client::{
     Client, Console, CredentialStore, Fingerprint, Output, Patience, RecordOptions, Server, Source, credential_folder,
@@ -34,6 +39,10 @@ pub(crate) async fn run(command: cli::Command) -> Result<ExitCode, Failure> {
         cli::Command::Delete(args) => delete(args).await?,
         cli::Command::Key(args) => print(&lucid_client::verifier_key(&client(&args)?).await?)?,
         cli::Command::Checkpoint(args) => return checkpoint(args).await,
+        cli::Command::Backup(args) => {
+            let bytes = lucid_client::backup(&client(&args.remote)?, &Terminal, output(args.file)).await?;
+            Terminal.line(&format!("saved {bytes} bytes, encrypted to the recovery key"));
+        }
         _ => return Err(Failure::Usage("this command does not talk to an appliance".to_owned())),
     }
     Ok(ExitCode::SUCCESS)
@@ -109,17 +118,20 @@ async fn record(args: cli::Record) -> Result<(), Failure> {
 }
 
 async fn restore(args: cli::Restore) -> Result<(), Failure> {
-    let id = args.id;
-    let output = match args.output {
-        Some(path) if path == Path::new("-") => {
-            Output::Stream { name: "standard output".to_owned(), writer: Box::new(tokio::io::stdout()) }
-        }
-        Some(path) => Output::File(path),
-        None => Output::File(format!("{id}.bin").into()),
-    };
+    let Some(id) = args.id else { return Err(Failure::Usage("name the recording to restore".to_owned())) };
+    let output = output(args.output.unwrap_or_else(|| format!("{id}.bin").into()));
     let bytes = lucid_client::restore(&client(&args.remote)?, &Terminal, id, output, &Patience::default()).await?;
     Terminal.line(&format!("restored {bytes} bytes"));
     Ok(())
+}
+
+/// A file that does not exist yet; `-` is standard output.
+fn output(path: PathBuf) -> Output {
+    if path == Path::new("-") {
+        Output::Stream { name: "standard output".to_owned(), writer: Box::new(tokio::io::stdout()) }
+    } else {
+        Output::File(path)
+    }
 }
 
 async fn delete(args: cli::Delete) -> Result<(), Failure> {

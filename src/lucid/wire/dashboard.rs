@@ -16,7 +16,12 @@ use lucid_sessions::{RecordingsPort, upload_whole};
 use tokio::sync::watch;
 
 use super::{Links, Starter, groups::auth_routes};
-use crate::{config::keys, front::Opened, table};
+use crate::{
+    backup::{self, Sources, StoreSource},
+    config::keys,
+    front::Opened,
+    table,
+};
 
 impl Starter<'_> {
     pub(super) fn dashboard(
@@ -50,6 +55,7 @@ impl Starter<'_> {
             .merge(lucid_sessions::routes(api))
             .merge(lucid_chain::routes::chain(links.chain.clone()))
             .merge(auth_routes(links))
+            .merge(backup::routes(self.backup_sources(links)))
             .merge(observability(&self.board, &ground.observe));
         let policy = self.lan(AdminInterface::NAME);
         let (gate, opened) = self.front(&keys::ADMIN_INTERFACE_PORT, policy, router);
@@ -57,6 +63,30 @@ impl Starter<'_> {
             admin_interface::Deps { board: self.board.clone(), device: ground.device.clone(), chain, view: view_out };
         self.supervise(table::ADMIN_INTERFACE, admin, admin_interface::Config::default(), deps, vec![gate]);
         opened
+    }
+
+    fn backup_sources(&self, links: &Links) -> Sources {
+        let (auth, chain, sessions) =
+            (links.auth_store.1.clone(), links.chain_store.1.clone(), links.repository.1.clone());
+        let source = |place, store| StoreSource { place, store };
+        Sources {
+            state_dir: self.ground.state_dir.clone(),
+            data_root: self.ground.data_root.clone(),
+            stores: vec![
+                source("state/auth-service/auth-service.redb", Arc::new(move || Ok((*auth.get()?).clone()))),
+                source(
+                    "data/session-storage/session-storage.redb",
+                    Arc::new(move || Ok(sessions.get()?.store().clone())),
+                ),
+                source(
+                    "data/blockchain-engine/blockchain-engine.redb",
+                    Arc::new(move || Ok(chain.get()?.store().clone())),
+                ),
+            ],
+            repository: links.repository.1.clone(),
+            accounts: links.accounts.clone(),
+            clock: self.ground.clock.clone(),
+        }
     }
 }
 

@@ -66,6 +66,7 @@ impl Starter<'_> {
             recovery: Arc::new(VaultRecovery(links.repository.1.clone())),
             state_dir: ground.state_dir.clone(),
             announce: ground.announce.clone(),
+            store: links.auth_store.0.clone(),
         };
         self.supervise(table::AUTH_SERVICE, auth, config, deps, vec![gate]);
     }

@@ -17,7 +17,6 @@ use lucid_proof::{
     verify::{Report, Trust, Verdict},
 };
 use serde::{Deserialize, Serialize};
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Api, ApiState, problem, unavailable};
 use crate::{
@@ -105,7 +104,7 @@ pub(super) async fn export(
     require_room(&api)?;
     let also: Vec<String> = query.checkpoint.into_iter().collect();
     let export = gather(&api, id, &also).await?;
-    let body = Body::from_stream(ReceiverStream::new(export.archive()));
+    let body = lucid_http::written(move |writer| export.write(writer));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-tar")),
         (header::CONTENT_DISPOSITION, attachment(&format!("{id}.tar"))?),
