@@ -25,6 +25,7 @@ use tokio::{task::JoinError, time::Instant};
 
 use crate::{
     ChainStore, OpenError, ProduceError, Produced, Producer, ReadError, SubmitError, Submitted,
+    validation::error_line,
     view::hex,
     witness::{self, Refusal, WITNESS_BLOCKS, WitnessError},
 };
@@ -304,7 +305,7 @@ fn open(config: &EngineConfig, key: &SigningKey, now: Timestamp) -> Result<Mode,
     let settled = refusal.is_none() && chain.is_some();
     if let Some(refusal) = refusal {
         if config.accept_rollback.as_deref() != Some(refusal.acceptance()) {
-            let reason = explain(&refusal);
+            let reason = error_line(&refusal);
             tracing::error!(%reason, "the chain is not continued");
             return Ok(Mode::Refusing { chain, reason });
         }
@@ -349,12 +350,6 @@ fn mark_running(chain: &ChainStore) -> Result<(bool, Head), EngineError> {
     let unclean = chain.is_unclean()?;
     chain.mark_unclean()?;
     Ok((unclean, chain.head()?))
-}
-
-/// An error and its causes on one line, for the owner.
-fn explain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// What the clock says, as blocks say it.
