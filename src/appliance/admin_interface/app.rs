@@ -1,6 +1,6 @@
 //! What all pages share, and the table of routes.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -152,12 +152,12 @@ impl App {
         matches!(&self.pages.view.borrow().device, Some(Ok(snapshot)) if snapshot.simulated)
     }
 
-    /// Writes down what an administrator did. A failure must not undo the act, so it goes to the log.
-    pub(super) async fn note(&self, by: &Identity, action: &str, detail: String) {
+    /// Writes down what somebody did, and from where. A failure must not undo the act, so it goes to the log.
+    pub(super) async fn note(&self, by: &Identity, from: IpAddr, action: &str, detail: String) {
         let entry = AuditEntry {
             at_ms: self.pages.clock.now().unix_ms,
             user: by.user.clone(),
-            peer: String::new(),
+            peer: from.to_canonical().to_string(),
             action: action.to_owned(),
             detail,
         };

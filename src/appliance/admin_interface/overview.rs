@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use lucid_device::{Reading, Snapshot};
-use lucid_kit::{Health, ServiceReport};
+use lucid_kit::{Health, Service, ServiceReport};
 use lucid_ports::{Load, Storage};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use super::{
     guard::Member,
     layout::{self, Frame, Place, Tone},
 };
+use crate::StorageWatch;
 
 /// Values older than this are shown as old: five periods of admin-interface.
 const STALE: Duration = Duration::from_secs(10);
@@ -35,7 +36,10 @@ pub(super) async fn page(State(app): State<Shared>, Member(who): Member, Query(a
     };
     let body = html! {
         h1.unseen { "Overview" }
-        @for (id, part) in parts(&app) { (layout::live(id, &part)) }
+        @for (id, part) in parts(&app) {
+            // The one part that is read out when it changes.
+            div id=(id) aria-live=[(id == "verdict").then_some("polite")] { (part) }
+        }
     };
     layout::page(&app, &who, &frame, &body)
 }
@@ -83,7 +87,7 @@ fn verdict(view: &View) -> Markup {
 fn banner(tone: Tone, headline: &str, more: &Markup) -> Markup {
     html! {
         section class={ "verdict " (tone.class()) } aria-labelledby="verdict-title" {
-            h2 #verdict-title role="status" { (layout::badge(tone, headline)) }
+            h2 #verdict-title { (layout::badge(tone, headline)) }
             (more)
         }
     }
@@ -187,11 +191,9 @@ fn disk(storage: &Storage, view: &View) -> Markup {
         Storage::Waiting { reason } => return html! { (layout::badge(Tone::Warn, "waiting")) p.muted { (reason) } },
         Storage::Ready { free_bytes, low, .. } => (*free_bytes, *low),
     };
-    let mount = match &view.device {
-        Some(Ok(snapshot)) => snapshot.ssd.mount.present(),
-        _ => None,
-    };
-    let size_bytes = mount.and_then(|mount| mount.size_bytes.present()).copied();
+    // Said by the one that looked at the same filesystem: the device's own account of the drive may be simulated.
+    let watch = view.services.iter().find(|service| service.spec.name == StorageWatch::NAME);
+    let size_bytes = watch.and_then(|watch| watch.status.get("size_bytes")?.as_u64());
     html! {
         (format::bytes(free_bytes)) " free"
         @if let Some(size_bytes) = size_bytes.filter(|size_bytes| *size_bytes > 0) {
@@ -240,7 +242,10 @@ fn zones(snapshot: &Snapshot) -> Reading<Markup> {
     snapshot.thermal_zones.clone().map(|zones| {
         html! {
             @for zone in &zones {
-                p { (reading(&zone.temperature_mc.clone().map(|mc| html! { (format::temperature(mc)) }))) " " span.muted { bdi { (zone.name) } } }
+                span.zone {
+                    (reading(&zone.temperature_mc.clone().map(|mc| html! { (format::temperature(mc)) })))
+                    " " span.muted { bdi { (zone.name) } }
+                }
             }
         }
     })

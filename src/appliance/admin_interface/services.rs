@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Redirect, Response},
 };
+use lucid_http::ConnectionInfo;
 use lucid_kit::{Life, ServiceReport};
 use lucid_observe::{Level, Line};
 use lucid_ports::{Identity, Role};
@@ -136,17 +137,18 @@ fn log(lines: &[Line]) -> Markup {
 
 /// One line. Whatever it holds is text: the template escapes it, and `bdi` keeps it from turning its neighbours around.
 fn log_line(line: &Line) -> Markup {
-    let (tone, word) = match line.level {
-        Level::Error => (Tone::Bad, "error"),
-        Level::Warn => (Tone::Warn, "warn"),
-        Level::Info => (Tone::Good, "info"),
-        Level::Debug => (Tone::Busy, "debug"),
-        Level::Trace => (Tone::Busy, "trace"),
-    };
     html! {
         li {
             time datetime=(line.time) { (line.time.get(11..19).unwrap_or(&line.time)) }
-            " " (layout::badge(tone, word)) " "
+            " "
+            @match line.level {
+                Level::Error => { (layout::badge(Tone::Bad, "error")) }
+                Level::Warn => { (layout::badge(Tone::Warn, "warn")) }
+                Level::Info => { span.muted { "info" } }
+                Level::Debug => { span.muted { "debug" } }
+                Level::Trace => { span.muted { "trace" } }
+            }
+            " "
             bdi.message { (line.message) }
             @for (name, value) in &line.fields { " " code { bdi { (name) "=" (value) } } }
         }
@@ -177,10 +179,11 @@ pub(super) async fn restart(
     State(app): State<Shared>,
     Admin(who): Admin,
     Path(name): Path<String>,
+    connection: ConnectionInfo,
     _fields: Fields,
 ) -> Result<Response, Refusal> {
     app.pages.board.restart(&name).map_err(|_| unknown(&name))?;
-    app.note(&who, "restart", format!("service `{name}`")).await;
+    app.note(&who, connection.peer.ip(), "restart", format!("service `{name}`")).await;
     Ok(Redirect::to(&format!("/services/{name}?done=restarted")).into_response())
 }
 
@@ -188,6 +191,7 @@ pub(super) async fn set_level(
     State(app): State<Shared>,
     Admin(who): Admin,
     Path(name): Path<String>,
+    connection: ConnectionInfo,
     fields: Fields,
 ) -> Result<Response, Refusal> {
     app.pages.board.health(&name).ok_or_else(|| unknown(&name))?;
@@ -195,6 +199,6 @@ pub(super) async fn set_level(
     let level = LEVELS.into_iter().find(|level| level.to_string() == wanted);
     let level = level.ok_or_else(|| Refusal::bad_request("There is no such log level."))?;
     app.pages.logs.set_level(&name, level);
-    app.note(&who, "log-level", format!("service `{name}`: {level}")).await;
+    app.note(&who, connection.peer.ip(), "log-level", format!("service `{name}`: {level}")).await;
     Ok(Redirect::to(&format!("/services/{name}?done=level")).into_response())
 }

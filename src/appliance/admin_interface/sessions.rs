@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Redirect, Response},
 };
+use lucid_http::ConnectionInfo;
 use lucid_ports::{Identity, Recording, SessionId};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -134,12 +135,13 @@ pub(super) async fn delete(
     State(app): State<Shared>,
     Member(who): Member,
     Path(id): Path<String>,
+    connection: ConnectionInfo,
     _fields: Fields,
 ) -> Result<Response, Refusal> {
     let id = parse(&id)?;
     // Shredding re-wraps every other key first: it takes its time, and giving up here would not stop it.
     app.pages.recordings.delete(&who, id).await?;
-    app.note(&who, "session-delete", format!("session {id}")).await;
+    app.note(&who, connection.peer.ip(), "session-delete", format!("session {id}")).await;
     Ok(Redirect::to("/sessions?done=deleted").into_response())
 }
 

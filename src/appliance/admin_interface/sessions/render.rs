@@ -100,7 +100,7 @@ pub(super) fn checks(checks: &[Check]) -> Markup {
         if is_good { (Tone::Good, "The anchor is valid") } else { (Tone::Bad, "The anchor is not proven") };
     html! {
         section #verification class={ "verdict " (tone.class()) } aria-labelledby="verification-title" {
-            h2 #verification-title role="status" { (layout::badge(tone, word)) }
+            h2 #verification-title { (layout::badge(tone, word)) }
             ul { @for check in checks { (check_line(check)) } }
         }
     }

@@ -101,6 +101,7 @@ async fn deleting_asks_first_and_is_noted() {
     let reply = browser.post(&format!("/sessions/{id}/delete"), &[("csrf", &confirm.csrf())]).await;
     assert_eq!(reply.header("location"), "/sessions?done=deleted");
     assert!(bench.fakes.with(|world| world.recordings.is_empty() && world.notes[0].action == "session-delete"));
+    assert_eq!(bench.fakes.with(|world| world.notes[0].peer.clone()), "192.0.2.7");
 }
 
 #[tokio::test]
