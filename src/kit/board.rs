@@ -41,10 +41,8 @@ pub struct ServiceReport {
     #[serde(flatten)]
     pub spec: Spec,
     /// Its life.
-    #[serde(flatten)]
     pub life: Life,
     /// Its health.
-    #[serde(flatten)]
     pub health: Health,
     /// Restarts since the box started.
     pub restarts: u64,
@@ -71,7 +69,6 @@ pub(crate) struct Entry {
     restarts: Arc<AtomicU64>,
     failed_checks: AtomicU64,
     born: Instant,
-    since: Mutex<(Life, Instant)>,
     status: Box<dyn Fn() -> (serde_json::Value, Health, usize) + Send + Sync>,
 }
 
@@ -93,7 +90,6 @@ impl Entry {
             (json, S::health(&status), handle.requests.max_capacity() - handle.requests.capacity())
         };
         let now = Instant::now();
-        let since = Mutex::new((Life::Stopped, now));
         let failed_checks = AtomicU64::new(0);
         Self {
             spec,
@@ -105,7 +101,6 @@ impl Entry {
             restarts,
             failed_checks,
             born: now,
-            since,
             status: Box::new(status),
         }
     }
@@ -133,13 +128,21 @@ impl Entry {
             Life::Running if failed >= u64::from(CHECK_RETRIES) => {
                 Health::Unhealthy { reason: format!("no answer to {failed} health checks in a row") }
             }
+            Life::Running if self.blocked(Duration::ZERO) => stuck(self.beat.busy()),
             Life::Running => (self.status)().1,
             Life::Waiting { reason } => Health::Waiting { reason },
             Life::Starting if in_start_period => Health::Starting,
-            Life::Starting => Health::Unhealthy { reason: "is being started again".to_owned() },
-            Life::Stuck { busy_ms } => Health::Unhealthy { reason: format!("stuck for {} s", busy_ms / 1000) },
+            Life::Starting => Health::Unhealthy { reason: self.still_starting() },
+            Life::Stuck { busy_ms } => stuck(Duration::from_millis(busy_ms)),
             Life::Backoff { cause, .. } => Health::Unhealthy { reason: cause },
             Life::Stopping | Life::Stopped => Health::Unhealthy { reason: "stopped".to_owned() },
+        }
+    }
+
+    fn still_starting(&self) -> String {
+        match self.restarts.load(Ordering::Relaxed) {
+            0 => format!("has been starting for {} s", self.beat.in_life().as_secs()),
+            _ => "is being started again".to_owned(),
         }
     }
 
@@ -155,7 +158,7 @@ impl Entry {
             spec: self.spec,
             health: self.health(),
             restarts: self.restarts.load(Ordering::Relaxed),
-            since_s: self.since(&life).as_secs(),
+            since_s: self.beat.in_life().as_secs(),
             busy_ms: u64::try_from(self.beat.busy().as_millis()).unwrap_or(u64::MAX),
             slow_events: self.beat.slow(),
             queued,
@@ -163,15 +166,10 @@ impl Entry {
             life,
         }
     }
+}
 
-    /// Time since the life was first seen to be `life`. Lives are compared by kind: a backoff's countdown is no change.
-    fn since(&self, life: &Life) -> Duration {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::discriminant(&since.0) != std::mem::discriminant(life) {
-            *since = (life.clone(), Instant::now());
-        }
-        since.1.elapsed()
-    }
+fn stuck(busy: Duration) -> Health {
+    Health::Unhealthy { reason: format!("stuck for {} s", busy.as_secs()) }
 }
 
 impl Board {

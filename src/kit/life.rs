@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// Where a service is in its life. Set by kit alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase", tag = "life")]
+#[serde(rename_all = "lowercase", tag = "state")]
 pub enum Life {
     /// Something outside the service is missing; it starts by itself once that is there.
     Waiting {
@@ -35,7 +35,7 @@ pub enum Life {
 
 /// A service's health, for `/health`, the dashboard and the update gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase", tag = "health")]
+#[serde(rename_all = "lowercase", tag = "state")]
 pub enum Health {
     /// All is well.
     Healthy,

@@ -8,7 +8,8 @@ use std::{
 };
 
 use lucid_client::{
-    Client, Console, CredentialStore, Fingerprint, Output, Patience, RecordOptions, Server, Source, credential_folder,
+    Client, ClientError, Console, CredentialStore, Fingerprint, Output, Patience, RecordOptions, Server, Source,
+    credential_folder,
 };
 use lucid_proof::checkpoint::Checkpoint;
 
@@ -23,6 +24,7 @@ pub(crate) async fn run(command: cli::Command) -> Result<ExitCode, Failure> {
     match command {
         cli::Command::Login(args) => login(args).await?,
         cli::Command::Logout(args) => lucid_client::logout(&store()?, &server(&args)?).await?,
+        cli::Command::Health(args) => return health(&args).await,
         cli::Command::Record(args) => record(args).await?,
         cli::Command::Sessions(args) => {
             let sessions = lucid_client::list(&client(&args.remote)?, args.limit).await?;
@@ -77,6 +79,38 @@ fn server(remote: &cli::Remote) -> Result<Server, Failure> {
 
 fn client(remote: &cli::Remote) -> Result<Client, Failure> {
     Ok(Client::open(store()?, server(remote)?)?)
+}
+
+/// Exit status 0 only if every critical service works. Where there is no login, the dashboard's own word must do.
+async fn health(args: &cli::Remote) -> Result<ExitCode, Failure> {
+    let named = args.server.is_some() || !store()?.servers()?.is_empty();
+    let server = if named { server(args)? } else { this_machine()? };
+    let healthy = match Client::open(store()?, server.clone()) {
+        Ok(client) => {
+            let services = lucid_client::services(&client).await?;
+            print(&lucid_client::services_table(&services))?;
+            services
+                .iter()
+                .all(|service| !service.critical || matches!(service.health.state.as_str(), "healthy" | "degraded"))
+        }
+        Err(ClientError::NotLoggedIn { .. }) => {
+            let healthy = lucid_client::is_healthy(&server, None).await?;
+            print(&format!(
+                "{server} is {}; log in to see every service\n",
+                if healthy { "healthy" } else { "not healthy" }
+            ))?;
+            healthy
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The dashboard of this machine, by its settings' port. Plain HTTP never leaves the machine.
+fn this_machine() -> Result<Server, Failure> {
+    let settings = super::offline::load(None)?;
+    let text = format!("http://127.0.0.1:{}", settings.port(&crate::config::keys::ADMIN_INTERFACE_PORT));
+    text.parse().map_err(|source| Failure::other(format!("use `{text}` as the server"), source))
 }
 
 async fn login(args: cli::Login) -> Result<(), Failure> {

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::kind::{About, Address, Choice, Flag, HostName, Integer, Key, Location, Port};
+use super::kind::{About, Address, ChainHead, Choice, Flag, HostName, Integer, Key, Location, Port};
 
 /// All settings, in the order of the reference: top level first, then section by section.
 pub(crate) static KEYS: &[Key] = &[
@@ -26,6 +26,7 @@ pub(crate) static KEYS: &[Key] = &[
     Key::Port(&API_GATEWAY_PORT),
     Key::Port(&BLOCKCHAIN_ENGINE_PORT),
     Key::Integer(&BLOCK_INTERVAL_S),
+    Key::ChainHead(&ACCEPT_ROLLBACK),
     Key::Port(&SESSION_ANCHORING_PORT),
     Key::Port(&BLOCK_MANAGER_PORT),
     Key::Port(&SESSION_PIPELINE_PORT),
@@ -220,6 +221,15 @@ pub(crate) static BLOCK_INTERVAL_S: Integer = Integer {
     min: 1,
     max: 600,
     default: 10,
+};
+
+/// The head that the owner accepts although it is not the newest one seen.
+pub(crate) static ACCEPT_ROLLBACK: ChainHead = ChainHead {
+    about: about_file_only(
+        "blockchain-engine.accept_rollback",
+        "The chain goes on from this block although a newer one was seen before: for a data disk put back from a copy. \
+         The refusal names the hash to give; `new` begins a chain on an empty disk. Void for any other head.",
+    ),
 };
 
 /// Port of session-anchoring.

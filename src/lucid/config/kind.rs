@@ -73,6 +73,12 @@ pub(crate) struct Location {
     pub(crate) default: &'static str,
 }
 
+/// A block of the chain that the owner names: `none`, `new`, or a hash.
+pub(crate) struct ChainHead {
+    /// Name and documentation.
+    pub(crate) about: About,
+}
+
 /// An IP address to listen on.
 pub(crate) struct Address {
     /// Name and documentation.
@@ -95,6 +101,8 @@ pub(crate) enum Key {
     HostName(&'static HostName),
     /// A path.
     Location(&'static Location),
+    /// A block.
+    ChainHead(&'static ChainHead),
     /// An IP address.
     Address(&'static Address),
 }
@@ -106,12 +114,14 @@ pub(crate) enum Value {
     Integer(u64),
     /// Of [`Flag`].
     Flag(bool),
-    /// Of [`Choice`], [`HostName`] and [`Location`].
+    /// Of [`Choice`], [`HostName`], [`Location`] and [`ChainHead`].
     Text(String),
     /// Of [`Address`].
     Address(IpAddr),
 }
 
+/// The word for no block at all.
+pub(crate) const NO_HEAD: &str = "none";
 /// Longest path accepted, in bytes: PATH_MAX of Linux less room for the file names below it.
 const LOCATION_BYTES_MAX: usize = 3072;
 /// Longest host name, in bytes (RFC 1035).
@@ -127,6 +137,7 @@ impl Key {
             Key::Choice(key) => &key.about,
             Key::HostName(key) => &key.about,
             Key::Location(key) => &key.about,
+            Key::ChainHead(key) => &key.about,
             Key::Address(key) => &key.about,
         }
     }
@@ -140,6 +151,7 @@ impl Key {
             Key::Flag(_) => "true or false".to_owned(),
             Key::Choice(key) => format!("one of {}", key.allowed.join(", ")),
             Key::HostName(_) => "a host name of letters, digits, hyphens and dots".to_owned(),
+            Key::ChainHead(_) => "none, new, or the hash of a block in 64 lower-case hexadecimal digits".to_owned(),
             Key::Location(_) => "a path without control characters".to_owned(),
             Key::Address(_) => "an IP address, such as 127.0.0.1 or ::".to_owned(),
         }
@@ -154,6 +166,7 @@ impl Key {
             Key::Choice(key) => Value::Text(key.default.to_owned()),
             Key::HostName(key) => Value::Text(key.default.to_owned()),
             Key::Location(key) => Value::Text(key.default.to_owned()),
+            Key::ChainHead(_) => Value::Text(NO_HEAD.to_owned()),
             Key::Address(key) => Value::Address(key.default),
         }
     }
@@ -200,6 +213,7 @@ impl Key {
             Key::Choice(key) => key.allowed.contains(&text).then(|| Value::Text(text.to_owned())),
             Key::HostName(_) => is_host_name(text).then(|| Value::Text(text.to_owned())),
             Key::Location(_) => is_location(text).then(|| Value::Text(text.to_owned())),
+            Key::ChainHead(_) => is_chain_head(text).then(|| Value::Text(text.to_owned())),
             Key::Address(_) => text.parse().ok().map(Value::Address),
             Key::Integer(_) | Key::Port(_) | Key::Flag(_) => None,
         }
@@ -216,6 +230,11 @@ impl Value {
             Value::Address(address) => format!("\"{address}\""),
         }
     }
+}
+
+fn is_chain_head(text: &str) -> bool {
+    let is_hash = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_hash || matches!(text, NO_HEAD | "new")
 }
 
 fn is_host_name(text: &str) -> bool {

@@ -26,7 +26,7 @@ pub(crate) use kind::Port;
 use errors::{Place, Warning};
 use file::{Found, Set};
 use keys::KEYS;
-use kind::{Address, Choice, Flag, HostName, Integer, Location, Value};
+use kind::{Address, ChainHead, Choice, Flag, HostName, Integer, Location, NO_HEAD, Value};
 
 /// Checked settings. Holds only what was set; a key that nothing set answers with its default.
 #[derive(Debug, Default)]
@@ -101,6 +101,11 @@ impl Settings {
     /// A path, absolute or relative to the working directory.
     pub(crate) fn path(&self, key: &Location) -> PathBuf {
         PathBuf::from(self.text(key.about.path).unwrap_or(key.default))
+    }
+
+    /// A block that the owner names; nothing where none is.
+    pub(crate) fn chain_head(&self, key: &ChainHead) -> Option<String> {
+        self.text(key.about.path).filter(|text| *text != NO_HEAD).map(str::to_owned)
     }
 
     /// An IP address.

@@ -26,7 +26,7 @@ impl Starter<'_> {
             data_dir: ground.data_root.join("data").join(BlockchainEngine::NAME),
             state_dir: ground.state_dir.clone(),
             block_interval_s: settings.integer(&keys::BLOCK_INTERVAL_S),
-            accept_rollback: None,
+            accept_rollback: settings.chain_head(&keys::ACCEPT_ROLLBACK),
         };
         let deps = EngineDeps { key: key(), clock: ground.clock.clone(), lender: links.chain_store.0.clone() };
         self.supervise(table::BLOCKCHAIN_ENGINE, engine, config, deps, vec![gate]);
