@@ -5,3 +5,4 @@ mod pages;
 mod security;
 mod service;
 mod units;
+mod verify;

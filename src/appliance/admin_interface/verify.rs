@@ -50,7 +50,8 @@ fn anchor(recording: &Recording, proof: &Proof) -> Result<String, String> {
     if anchor.chunks != recording.chunks {
         return Err(format!("the chain has {} chunks, the recording {}", anchor.chunks, recording.chunks));
     }
-    Ok(format!("{} chunks, {}", anchor.chunks, format::bytes(anchor.bytes)))
+    let plural = if anchor.chunks == 1 { "" } else { "s" };
+    Ok(format!("{} chunk{plural}, {}", anchor.chunks, format::bytes(anchor.bytes)))
 }
 
 fn signature(proof: &Proof) -> Result<String, String> {
