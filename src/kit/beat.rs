@@ -17,11 +17,14 @@ pub(crate) struct Beat {
     /// Milliseconds since `origin`, plus one, at which the current event began; 0 while idle.
     busy_since: AtomicU64,
     slow: AtomicU64,
+    /// Milliseconds since `origin` at which the service's life last changed.
+    life_since: AtomicU64,
 }
 
 impl Beat {
     pub(crate) fn new() -> Self {
-        Self { origin: Instant::now(), busy_since: AtomicU64::new(0), slow: AtomicU64::new(0) }
+        let (busy_since, slow, life_since) = Default::default();
+        Self { origin: Instant::now(), busy_since, slow, life_since }
     }
 
     fn now_ms(&self) -> u64 {
@@ -49,6 +52,16 @@ impl Beat {
             0 => Duration::ZERO,
             since => Duration::from_millis(self.now_ms().saturating_sub(since - 1)),
         }
+    }
+
+    /// The service's life has changed.
+    pub(crate) fn life_changed(&self) {
+        self.life_since.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// Time since the service's life last changed.
+    pub(crate) fn in_life(&self) -> Duration {
+        Duration::from_millis(self.now_ms().saturating_sub(self.life_since.load(Ordering::Relaxed)))
     }
 
     /// Events that took longer than [`SLOW`].

@@ -15,7 +15,7 @@ const ASK_MAX: Duration = Duration::from_secs(30);
 pub struct Unavailable(pub &'static str);
 
 /// Where the answer to one request goes. Dropping it tells the caller [`Unavailable`].
-pub struct Reply<T>(oneshot::Sender<T>);
+pub struct Reply<T>(pub(crate) oneshot::Sender<T>);
 
 impl<T> Reply<T> {
     /// Answers. A caller that has gone away is no error.

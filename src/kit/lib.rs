@@ -7,7 +7,7 @@
 //! kit knows no service, no store, no hardware and no protocol.
 //!
 //! What it does not isolate: memory, undefined behaviour, and a thread that never returns. A blocked thread is found
-//! (the service is [`Life::Stuck`]) but only a restart of the process cures it: the watchdog chain is for that.
+//! ([`Board::blocked`]) but only a restart of the process cures it: the watchdog chain is for that.
 
 mod backoff;
 mod beat;

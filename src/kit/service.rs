@@ -15,6 +15,8 @@ pub trait Service: Sized + Send + 'static {
     const NAME: &'static str;
     /// How often [`Event::Tick`] comes.
     const PERIOD: Duration;
+    /// How long [`Service::start`] may take. Long, because a large store may have to be repaired after a power loss.
+    const START_MAX: Duration = Duration::from_secs(300);
     /// How long one event may take before the service counts as stuck and is restarted.
     const BUSY_MAX: Duration = Duration::from_secs(30);
     /// Requests that may wait. A full queue makes callers wait, which is the back-pressure we want.

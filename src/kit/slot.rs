@@ -3,7 +3,7 @@
 //! Bulk data goes past a service's loop, not through it: the service opens its store, lends what reads and writes it,
 //! and takes it back when it stops. Borrowers that still hold it finish what they do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::watch;
 
@@ -18,9 +18,12 @@ pub struct Slot<T> {
     lent: watch::Receiver<Option<Arc<T>>>,
 }
 
-/// Takes the thing back when dropped.
+/// Takes the thing back when dropped, unless another has been lent in its place.
 #[must_use = "what is lent is taken back when the lease is dropped"]
-pub struct Lease<T>(Arc<watch::Sender<Option<Arc<T>>>>);
+pub struct Lease<T> {
+    sender: Arc<watch::Sender<Option<Arc<T>>>>,
+    lent: Weak<T>,
+}
 
 /// A slot that `owner` will fill.
 pub fn slot<T>(owner: &'static str) -> (Lender<T>, Slot<T>) {
@@ -31,8 +34,9 @@ pub fn slot<T>(owner: &'static str) -> (Lender<T>, Slot<T>) {
 impl<T> Lender<T> {
     /// Lends `thing` until the lease is dropped.
     pub fn lend(&self, thing: Arc<T>) -> Lease<T> {
+        let lent = Arc::downgrade(&thing);
         self.0.send_replace(Some(thing));
-        Lease(self.0.clone())
+        Lease { sender: self.0.clone(), lent }
     }
 }
 
@@ -48,7 +52,10 @@ impl<T> Slot<T> {
 
 impl<T> Drop for Lease<T> {
     fn drop(&mut self) {
-        self.0.send_replace(None);
+        self.sender.send_if_modified(|now| {
+            // A lease that outlived its incarnation must not take away what the next one lends.
+            now.take_if(|thing| std::ptr::eq(Arc::as_ptr(thing), self.lent.as_ptr())).is_some()
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loop that keeps one service running.
 
-use std::{any::Any, error::Error, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{any::Any, error::Error, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::select_all};
 use tokio::{
@@ -15,6 +15,9 @@ use crate::{Backoff, Board, Ctx, Gate, Handle, Life, Service, Spec, beat::Beat, 
 
 /// How often the loop looks whether the service still comes back.
 const BEAT_CHECK: Duration = Duration::from_millis(500);
+/// How long the work beside a service may take to be dropped when its incarnation ends. It is dropped where it awaits,
+/// so that longer means a blocked thread; the next incarnation then starts all the same.
+const CHILDREN_MAX: Duration = Duration::from_secs(1);
 
 /// Makes the two ends of a service: the handle for others, the context for itself.
 pub fn wire<S: Service>() -> (Handle<S>, Wired<S>) {
@@ -60,12 +63,36 @@ pub fn supervise<S: Service>(
     let Wired { ctx, life, handle, pings } = wired;
     let beat = ctx.beat.clone();
     let (restart, restarts_asked) = mpsc::channel(1);
-    let needs = spec.needs.iter().filter_map(|&need| Some((need, board.life(need)?))).collect();
+    let needs = spec.needs.iter().map(|&need| (need, life_of(need, board))).collect();
     let restarts = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    board.add(Entry::new::<S>(spec, handle, beat, pings, restart, restarts.clone()));
+    board.add(Entry::new::<S>(spec, handle, beat.clone(), pings, restart, restarts.clone()));
+    let life = LifeTeller { sender: life, beat };
     let keeper =
         Keeper { spec, config, deps, life, gates, needs, stop, restarts_asked, restarts, backoff: Backoff::default() };
     tokio::spawn(keeper.keep(ctx).instrument(tracing::info_span!("service", name = S::NAME)))
+}
+
+/// The life of a need. One that is not on the board, because it comes later in the table or not at all, never runs:
+/// who needs it waits, and says for what.
+fn life_of(need: &'static str, board: &Board) -> watch::Receiver<Life> {
+    board.life(need).unwrap_or_else(|| {
+        tracing::error!(need, "is needed, but nothing before it in the table has this name");
+        watch::channel(Life::Stopped).1
+    })
+}
+
+/// Tells everyone about a service's life, and since when.
+#[derive(Clone)]
+struct LifeTeller {
+    sender: watch::Sender<Life>,
+    beat: Arc<Beat>,
+}
+
+impl LifeTeller {
+    fn tell(&self, life: Life) {
+        self.beat.life_changed();
+        self.sender.send_replace(life);
+    }
 }
 
 /// Everything one supervised service needs beside its context.
@@ -73,7 +100,7 @@ struct Keeper<S: Service> {
     spec: Spec,
     config: S::Config,
     deps: S::Deps,
-    life: watch::Sender<Life>,
+    life: LifeTeller,
     gates: Vec<Gate>,
     needs: Vec<(&'static str, watch::Receiver<Life>)>,
     stop: CancellationToken,
@@ -108,15 +135,17 @@ impl<S: Service> Keeper<S> {
             self.restarts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             metrics::counter!("lucid_service_restarts_total", "service" => S::NAME).increment(1);
         }
-        self.life.send_replace(Life::Stopped);
+        self.life.tell(Life::Stopped);
     }
 
     /// Waits for needs and gates, and says for which.
     async fn wait_until_startable(&mut self) {
         while let Some(reason) = self.obstacle() {
-            self.life.send_replace(Life::Waiting { reason });
+            self.life.tell(Life::Waiting { reason });
             self.obstacle_changed().await;
         }
+        // What was asked before is done by this start.
+        while self.restarts_asked.try_recv().is_ok() {}
     }
 
     /// The first thing that stands against a start.
@@ -145,39 +174,38 @@ impl<S: Service> Keeper<S> {
         ctx.renew(incarnation_stop.clone());
         let beat = ctx.beat.clone();
         let children = ctx.children.clone();
-        self.life.send_replace(Life::Starting);
+        self.life.tell(Life::Starting);
         let life = self.life.clone();
         let (config, deps) = (&self.config, &self.deps);
         let work = AssertUnwindSafe(async move {
-            let mut service = S::start(config, deps).await?;
-            life.send_replace(Life::Running);
+            let started = tokio::time::timeout(S::START_MAX, S::start(config, deps)).await;
+            let mut service = started.map_err(|_| late_start::<S>())?.map_err(|error| chain(&error))?;
+            life.tell(Life::Running);
             tracing::info!("running");
-            service.run(ctx).await
+            service.run(ctx).await.map_err(|error| chain(&error))
         })
         .catch_unwind();
         tokio::pin!(work);
         let watchman = Watchman { gates: &mut self.gates, asked: &mut self.restarts_asked, stop: &self.stop };
         let end = tokio::select! {
-            done = &mut work => ended::<S>(done),
+            done = &mut work => End::Failed(cause(done).unwrap_or("returned without being asked to".to_owned())),
             end = watchman.end() => {
-                self.life.send_replace(Life::Stopping);
+                self.life.tell(Life::Stopping);
                 incarnation_stop.cancel();
-                let grace = Duration::from_secs(self.spec.stop_grace_s);
-                if tokio::time::timeout(grace, &mut work).await.is_err() {
-                    tracing::warn!(grace_s = grace.as_secs(), "did not stop in time: ended by force");
-                }
+                stopped(work, Duration::from_secs(self.spec.stop_grace_s)).await;
                 end
             }
             busy = stuck(&beat, S::BUSY_MAX) => {
                 let busy_ms = u64::try_from(busy.as_millis()).unwrap_or(u64::MAX);
-                self.life.send_replace(Life::Stuck { busy_ms });
+                self.life.tell(Life::Stuck { busy_ms });
                 End::Failed(format!("did not come back from one event for {} s: given up", busy.as_secs()))
             }
         };
         incarnation_stop.cancel();
-        children.close();
+        children_ended(&children).await;
         end
     }
+
     // select!: sleep and recv are cancel-safe.
     async fn back_off(&mut self, cause: String, lived: Duration) {
         let now = Instant::now();
@@ -186,7 +214,7 @@ impl<S: Service> Keeper<S> {
         tracing::error!(%cause, retry_in_ms = wait.as_millis(), limited, "ended; will be started again");
         let cause = if limited { format!("restarting too often; {cause}") } else { cause };
         let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.life.send_replace(Life::Backoff { cause, retry_in_ms });
+        self.life.tell(Life::Backoff { cause, retry_in_ms });
         let () = tokio::select! {
             () = tokio::time::sleep(wait) => (),
             () = self.stop.cancelled() => (),
@@ -233,14 +261,37 @@ async fn stuck(beat: &Beat, busy_max: Duration) -> Duration {
     }
 }
 
-type Done<S> = Result<Result<(), <S as Service>::Error>, Box<dyn Any + Send>>;
+/// What an incarnation comes to: nothing, the cause of its failure, or a panic.
+type Done = Result<Result<(), String>, Box<dyn Any + Send>>;
 
-fn ended<S: Service>(done: Done<S>) -> End {
-    End::Failed(match done {
-        Ok(Ok(())) => "returned without being asked to".to_owned(),
-        Ok(Err(error)) => chain(&error),
-        Err(panic) => format!("panicked: {}", panic_text(&*panic)),
-    })
+fn late_start<S: Service>() -> String {
+    format!("did not start within {} s", S::START_MAX.as_secs())
+}
+
+/// Why an incarnation that came to its end did so, unless it simply returned.
+fn cause(done: Done) -> Option<String> {
+    match done {
+        Ok(Ok(())) => None,
+        Ok(Err(cause)) => Some(cause),
+        Err(panic) => Some(format!("panicked: {}", panic_text(&*panic))),
+    }
+}
+
+/// Waits for an incarnation that was asked to stop, at most for `grace`.
+async fn stopped(work: Pin<&mut impl Future<Output = Done>>, grace: Duration) {
+    match tokio::time::timeout(grace, work).await.map(cause) {
+        Ok(None) => {}
+        Ok(Some(cause)) => tracing::error!(%cause, "failed while it stopped"),
+        Err(_) => tracing::warn!(grace_s = grace.as_secs(), "did not stop in time: ended by force"),
+    }
+}
+
+/// Waits for the work beside an incarnation, which is dropped where it awaits.
+async fn children_ended(children: &TaskTracker) {
+    children.close();
+    if tokio::time::timeout(CHILDREN_MAX, children.wait()).await.is_err() {
+        tracing::warn!(left = children.len(), "work beside the service has not ended with it");
+    }
 }
 
 /// The error and all its causes on one line.
