@@ -72,8 +72,18 @@ impl Chain {
     }
 
     pub(crate) fn append(&mut self, transactions: Vec<SignedTransaction>, receipts: &[Receipt]) -> Block {
+        self.append_bent(transactions, receipts, |_| {})
+    }
+
+    /// Appends a block whose header was changed before it was certified.
+    fn append_bent(
+        &mut self,
+        transactions: Vec<SignedTransaction>,
+        receipts: &[Receipt],
+        bend: fn(&mut Header),
+    ) -> Block {
         let height = self.headers.len() as u64;
-        let header = Header {
+        let mut header = Header {
             chain_id: self.genesis.hash(),
             height,
             parent: self.headers.last().map(Header::hash).unwrap_or_default(),
@@ -84,6 +94,7 @@ impl Chain {
             validators: validators_hash(self.genesis.validators()),
             proposer: public(self.seeds[0]),
         };
+        bend(&mut header);
         for (level, index, hash) in merkle::new_nodes(&self.frontier, header.log_leaf()) {
             self.log.0.insert((level, index), hash);
         }
@@ -133,6 +144,10 @@ pub(crate) struct Recipe {
     pub(crate) also: Vec<u64>,
     /// How many other transactions the block has before and after the anchor.
     pub(crate) others: (u8, u8),
+    /// Changes the signed anchor before its block is made, as a validator that breaks the rules could.
+    pub(crate) bend_transaction: fn(&mut SignedTransaction),
+    /// Changes the header before it is certified.
+    pub(crate) bend_header: fn(&mut Header),
 }
 
 impl Recipe {
@@ -147,6 +162,8 @@ impl Recipe {
             log_size: 5,
             also: vec![3],
             others: (1, 1),
+            bend_transaction: |_| {},
+            bend_header: |_| {},
         }
     }
 
@@ -189,12 +206,13 @@ impl Recipe {
         let other = |seed: u8| sign(Anchor { session: [seed; 16], ..anchor.clone() });
         let mut transactions: Vec<_> = (0..self.others.0).map(other).collect();
         transactions.push(sign(anchor.clone()));
+        (self.bend_transaction)(&mut transactions[usize::from(self.others.0)]);
         transactions.extend((0..self.others.1).map(|seed| other(seed + 100)));
         let receipt = |tx: &SignedTransaction| Receipt { transaction: tx.id(), outcome: self.outcome };
         let receipts: Vec<_> = transactions.iter().map(receipt).collect();
 
         self.chain.grow_to(self.height);
-        let block = self.chain.append(transactions, &receipts);
+        let block = self.chain.append_bent(transactions, &receipts, self.bend_header);
         self.chain.grow_to(self.log_size.max(self.also.iter().copied().max().unwrap_or(0)) as usize);
         let (index, log) = (usize::from(self.others.0), &self.chain.log);
         let mut proof = Proof::assemble(&self.chain.genesis, &block, &receipts, index, log, self.log_size).unwrap();

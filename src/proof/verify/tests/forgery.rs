@@ -109,9 +109,24 @@ fn a_receipt_of_another_transaction_is_wrong() {
 fn an_anchor_by_somebody_who_is_no_validator_is_wrong() {
     let mut recipe = Recipe::new(1);
     recipe.sender = 66;
-    let export = recipe.export();
-    let report = check(&export, &key_of(&honest()));
+    let report = check(&recipe.export(), &Trust::None);
     assert_eq!((report.verdict, places(&report)), (Verdict::Wrong, vec!["proof.json, transaction".to_owned()]));
+}
+
+#[test]
+fn rules_that_validators_broke_together_are_found() {
+    type Break = fn(&mut Recipe);
+    let table: [(&str, Break); 3] = [
+        ("transaction", |recipe| recipe.bend_transaction = |transaction| transaction.signature[0] ^= 1),
+        ("header", |recipe| recipe.bend_header = |header| header.proposer[0] ^= 1),
+        ("genesis", |recipe| recipe.bend_header = |header| header.validators[0] ^= 1),
+    ];
+    for (part, break_rule) in table {
+        let mut recipe = Recipe::new(1);
+        break_rule(&mut recipe);
+        let report = check(&recipe.export(), &Trust::None);
+        assert_eq!((report.verdict, places(&report)), (Verdict::Wrong, vec![format!("proof.json, {part}")]));
+    }
 }
 
 #[test]

@@ -139,7 +139,17 @@ fn forgeries_are_found_by_both() {
 
     let mut stranger = Recipe::new(1);
     stranger.sender = 66;
-    assert_eq!(exported(&stranger.export(), Some(&key), "stranger"), 1);
+    assert_eq!(exported(&stranger.export(), None, "stranger"), 1);
+
+    let mut unsigned = Recipe::new(1);
+    unsigned.bend_transaction = |transaction| transaction.signature[0] ^= 1;
+    assert_eq!(exported(&unsigned.export(), None, "unsigned"), 1);
+    let mut proposer = Recipe::new(1);
+    proposer.bend_header = |header| header.proposer[0] ^= 1;
+    assert_eq!(exported(&proposer.export(), None, "proposer"), 1);
+    let mut validators = Recipe::new(1);
+    validators.bend_header = |header| header.validators[0] ^= 1;
+    assert_eq!(exported(&validators.export(), None, "validators"), 1);
 
     let recipe = Recipe::new(1);
     let note = recipe.manifest().sign(&signer("recorder", 1)).unwrap();
