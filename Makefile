@@ -24,7 +24,8 @@ simulate: ## Like run, on a simulated Raspberry Pi 5
 	target/debug/lucid dev --simulate
 
 .PHONY: test
-test: setup check unit browser cross-check ## Everything that CI runs
+test: setup ## Everything that CI runs, cheap first, with the time of each stage and the sum of all tests
+	@.ci/stages check unit browser cross-check
 
 .PHONY: setup
 setup: ## Install what tests need: Debian packages, a Python environment, npm packages
@@ -37,9 +38,9 @@ check: ## Formatting, lints, and the rules of src/tidy
 	cargo $(TEST_RUNNER) -p lucid-tidy
 
 .PHONY: unit
-unit: ## All Rust tests, with the whole box started and killed
+unit: ## All Rust tests but the rules of src/tidy, with the whole box started and killed
 	cargo build -p lucid
-	cargo $(TEST_RUNNER) --workspace
+	cargo $(TEST_RUNNER) --workspace --exclude lucid-tidy
 
 .PHONY: browser
 browser: ## The dashboard in a real Chromium
