@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
 use lucid_appliance::{
     AdminInterface,
     admin_interface::{self, Pages},
     thermal_watch::History,
 };
-use lucid_http::{ConnectionInfo, DeveloperCaller, Json, MaybeCaller, Problem};
+use lucid_http::{AdminCaller, ConnectionInfo, DeveloperCaller, Json, MaybeCaller, Path, Problem};
 use lucid_kit::{Board, Service, ServiceReport, Wired};
 use lucid_observe::Observe;
 use lucid_ports::Role;
@@ -93,7 +98,10 @@ impl Starter<'_> {
 /// `/metrics` and `/api/services`.
 fn observability(board: &Board, observe: &Observe) -> Router {
     let metrics = Router::new().route("/metrics", get(metrics)).with_state(observe.clone());
-    let services = Router::new().route("/api/services", get(services)).with_state(board.clone());
+    let services = Router::new()
+        .route("/api/services", get(services))
+        .route("/api/services/{name}/restart", post(restart))
+        .with_state(board.clone());
     metrics.merge(services)
 }
 
@@ -108,6 +116,17 @@ async fn metrics(
         return Ok(([("content-type", "text/plain; version=0.0.4")], observe.render()));
     }
     Err(Problem::forbidden("developers_only", "metrics are for developers: send a developer's token"))
+}
+
+/// Stops a service gracefully and starts it again. For administrators.
+async fn restart(
+    State(board): State<Board>,
+    AdminCaller(caller): AdminCaller,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    board.restart(&name).map_err(|error| Problem::not_found("no_such_service", error.to_string()))?;
+    tracing::info!(service = name, by = caller.user, "restart asked for");
+    Ok(StatusCode::ACCEPTED)
 }
 
 async fn services(State(board): State<Board>, _caller: DeveloperCaller) -> Json<Vec<ServiceReport>> {
