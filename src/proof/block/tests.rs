@@ -201,6 +201,19 @@ fn a_header_hash_signed_elsewhere_is_no_certificate() {
 }
 
 #[test]
+fn keys_of_small_order_sign_nothing() {
+    // The neutral element as key and as first half, zero as second half: the plain equation holds for every message.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    let certificate = Certificate { signatures: vec![(neutral, signature)] };
+    assert_eq!(certificate.verify(&[5; 32], &[neutral]), Err(CertificateError::Signature { position: 0 }));
+    let transaction = SignedTransaction { tx: Transaction::Anchor(anchor()), sender: neutral, signature };
+    assert_eq!(transaction.verify(&[9; 32]), Err(TransactionError::Signature));
+}
+
+#[test]
 fn genesis_rules() {
     let keys = |seeds: &[u8]| seeds.iter().map(|seed| public(*seed)).collect::<Vec<_>>();
     let make = |name: &str, validators| Genesis::new(name, validators, at(NOON_MS));

@@ -92,6 +92,8 @@ fn members_that_are_wrong_are_named() {
     assert!(matches!(error, ProofError::Decode { part: "header", .. }), "{error:?}");
     let error = Proof::parse(&text.replace(&hex, "xyz")).unwrap_err();
     assert!(matches!(error, ProofError::Member { part: "header", .. }), "{error:?}");
+    let error = Proof::parse(&text.replace("\"index\": 2,", "\"index\": 3,")).unwrap_err();
+    assert!(matches!(error, ProofError::Member { part: "log", .. }), "{error:?}");
 }
 
 #[test]

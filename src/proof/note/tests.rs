@@ -96,6 +96,19 @@ fn malleable_signatures_are_refused() {
 }
 
 #[test]
+fn a_key_of_small_order_signs_nothing() {
+    // The neutral element as key and as first half, zero as second half: the plain equation holds for every text.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let key = VerifierKey::from_bytes("nobody", &neutral).unwrap();
+    let mut bytes = key.id().to_vec();
+    bytes.extend([neutral, [0; 32]].concat());
+    let note = format!("anything\n\n{LINE_START}nobody {}\n", BASE64.encode(&bytes));
+    let error = open(&note, &[key]).unwrap_err();
+    assert_eq!(error, NoteError::Signature { name: "nobody".to_owned() });
+}
+
+#[test]
 fn texts_and_names_that_break_rules_are_not_signed() {
     let alice = signer("alice", 1);
     for text in ["", "no newline", "tab\tinside\n", "zero\0inside\n", "return\r\n"] {

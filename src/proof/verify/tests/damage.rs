@@ -216,6 +216,28 @@ fn damage_to_several_files_is_named_file_by_file() {
 }
 
 #[test]
+fn without_manifest_and_anchor_leaves_and_chunks_still_check_each_other() {
+    let mut export = Recipe::new(1).export();
+    export.file(MANIFEST)[0] ^= 1;
+    export.file(PROOF)[0] ^= 1;
+    assert_eq!(places(&check(&export, &Trust::None)), ["proof.json, form", "manifest"]);
+    export.file(&chunk_name(1))[0] ^= 1;
+    let report = check(&export, &Trust::None);
+    assert_eq!(places(&report), ["proof.json, form", "manifest", "chunks/00000001.chunk"]);
+    // How many chunks there should be is not known, so none is called superfluous.
+    export.files.remove(LEAVES);
+    assert_eq!(places(&check(&export, &Trust::None)), ["proof.json, form", "manifest", "leaves"]);
+}
+
+#[test]
+fn a_chunk_missing_together_with_its_line_blames_nothing_else() {
+    let mut export = Recipe::new(1).export();
+    export.files.remove(&chunk_name(1));
+    export.file(LEAVES)[50] = b'!';
+    assert_eq!(places(&check(&export, &Trust::None)), ["leaves, line 2", "chunks/00000001.chunk"]);
+}
+
+#[test]
 fn very_many_findings_are_counted_not_kept() {
     let mut recipe = Recipe::new(1);
     recipe.chunks = vec![vec![1]; FINDINGS_MAX + 500];
