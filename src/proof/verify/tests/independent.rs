@@ -6,7 +6,7 @@ use std::process::Command;
 use super::*;
 use crate::block::Outcome;
 use crate::export::{CHECKPOINT, Directory, LEAVES, MANIFEST, PROOF, chunk_name};
-use crate::fixture::{CHAIN, Chain, signer};
+use crate::fixture::{CHAIN, Chain, resign, signer};
 
 /// The Python that has the packages of `independent/requirements.txt`.
 fn python() -> PathBuf {
@@ -156,6 +156,11 @@ fn forgeries_are_found_by_both() {
     let mut anchor = Recipe::anchor(&recipe.manifest(), &note);
     anchor.ended_ms += 1;
     assert_eq!(exported(&recipe.export_with(note, anchor), Some(&key), "contradiction"), 1);
+
+    // Validly signed again by the same key under another name: only the anchored hash tells.
+    let mut resigned = Recipe::new(1).export();
+    *resigned.file(MANIFEST) = resign(&resigned.text(MANIFEST), "another-name", 1).into_bytes();
+    assert_eq!(exported(&resigned, Some(&key), "resigned"), 1);
 
     let mut recipe = Recipe::new(1);
     recipe.others = (0, 5);
