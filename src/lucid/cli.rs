@@ -203,4 +203,8 @@ pub(crate) struct Recover {
     /// The state directory of the new one.
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
+    /// Go on as the old appliance, also where the new one has an identity of its own already. That one is kept aside in
+    /// the state directory.
+    #[arg(long)]
+    pub(crate) replace_identity: bool,
 }

@@ -18,8 +18,9 @@ const COMPRESSION: &str = "zstd";
 const CIPHER: &str = "xchacha20poly1305";
 /// The most chunks of a session; at one chunk every 5 s these last 57 days.
 pub const CHUNKS_MAX: u64 = 1_000_000;
-/// The most recorded bytes in one chunk, before compression.
-pub const CHUNK_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// The most recorded bytes in one chunk, before compression: 64 MiB is the largest chunk size that can be set, and what
+/// a reader must be ready to hold at once.
+pub const CHUNK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What a recording consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +147,7 @@ impl Manifest {
         if self.chunks > CHUNKS_MAX {
             return wrong("chunks", "is above the limit of 1000000");
         }
-        // Can't overflow: 10^6 chunks of 8 MiB.
+        // Can't overflow: 10^6 chunks of 64 MiB.
         if self.bytes > self.chunks * CHUNK_BYTES_MAX {
             return wrong("bytes", "is more than the chunks can hold");
         }

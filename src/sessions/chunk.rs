@@ -68,7 +68,7 @@ pub fn seal(key: &SessionKey, session: SessionId, index: u64, level: i32, plain:
 ///
 /// # Errors
 /// [`ChunkError::Sealed`] unless every byte is as it was sealed, for this session and this index;
-/// [`ChunkError::Decompress`] if the frame would be larger than any chunk.
+/// [`ChunkError::Decompress`] if the frame does not say its size, or is larger than any chunk.
 pub fn open(key: &SessionKey, session: SessionId, index: u64, mut sealed: Vec<u8>) -> Result<Vec<u8>, ChunkError> {
     if sealed.len() < NONCE_BYTES + TAG_BYTES {
         return Err(ChunkError::Sealed { index });
@@ -78,8 +78,18 @@ pub fn open(key: &SessionKey, session: SessionId, index: u64, mut sealed: Vec<u8
     cipher(key)
         .decrypt_in_place_detached(XNonce::from_slice(nonce), &additional(session, index), frame, &tag)
         .map_err(|_| ChunkError::Sealed { index })?;
-    let limit = usize::try_from(CHUNK_BYTES_MAX).unwrap_or(usize::MAX);
-    zstd::bulk::decompress(frame, limit).map_err(|source| ChunkError::Decompress { index, source })
+    decompress(frame).map_err(|source| ChunkError::Decompress { index, source })
+}
+
+/// Takes exactly the memory that the frame declares, and none for one that declares too much or nothing.
+fn decompress(frame: &[u8]) -> std::io::Result<Vec<u8>> {
+    let wrong = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let declared = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten();
+    let bytes = declared.ok_or_else(|| wrong("the frame does not say how large its content is".to_owned()))?;
+    if bytes > CHUNK_BYTES_MAX {
+        return Err(wrong(format!("its content has {bytes} bytes, the limit is {CHUNK_BYTES_MAX}")));
+    }
+    zstd::bulk::decompress(frame, usize::try_from(bytes).expect("64 MiB fit any address space that this runs in"))
 }
 
 fn cipher(key: &SessionKey) -> XChaCha20Poly1305 {

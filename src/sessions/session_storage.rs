@@ -1,11 +1,12 @@
 //! session-storage: owns the recordings on the data disk.
 //!
 //! Promises: a recording is lent to readers and writers only while its store, its chunks and its keys are open and
-//! checked. Must never start empty over something it can't read. Degraded: never; it runs or it does not.
+//! checked. Must never start empty over something it can't read. Degraded: while the data disk can't follow the recovery
+//! key that was issued last, because the disk is full or fails; tried again until it does.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use lucid_kit::{Ctx, Event, Lease, Lender, Service};
+use lucid_kit::{Ctx, Event, Health, Lease, Lender, Service};
 use lucid_vault::Vault;
 use serde::Serialize;
 
@@ -30,11 +31,15 @@ pub struct SessionStorageStatus {
     pub unfinished: usize,
     /// Whether a recovery key was issued for the data.
     pub recovery_issued: bool,
+    /// Why the data disk does not follow the state directory: neither a recovery key issued since nor a new identity
+    /// counts on it yet.
+    pub behind: Option<String>,
 }
 
 /// The service.
 pub struct SessionStorage {
     repository: Arc<Repository>,
+    behind: Option<String>,
     _lease: Lease<Repository>,
 }
 
@@ -54,17 +59,45 @@ impl Service for SessionStorage {
         let opened = tokio::task::spawn_blocking(open).await.map_err(|_| RepositoryError::Panicked)?;
         let repository = Arc::new(opened?);
         let lease = deps.repository.lend(repository.clone());
-        Ok(Self { repository, _lease: lease })
+        // After lending: whoever issues a recovery key now finds us, and whoever did so before is seen here.
+        let behind = follow(&repository).await;
+        if let Some(cause) = &behind {
+            tracing::error!(%cause, "the data disk does not follow the recovery key issued last; trying again");
+        }
+        Ok(Self { repository, behind, _lease: lease })
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), RepositoryError> {
         loop {
             match ctx.next().await {
-                Event::Tick => ctx.publish(self.status()?),
+                Event::Tick => {
+                    if self.behind.is_some() {
+                        self.behind = follow(&self.repository).await;
+                    }
+                    ctx.publish(self.status()?);
+                }
                 Event::Request(never) => match never {},
                 Event::Stop => return Ok(()),
             }
         }
+    }
+
+    fn health(status: &SessionStorageStatus) -> Health {
+        match &status.behind {
+            None => Health::Healthy,
+            Some(cause) => Health::Degraded {
+                reason: format!("the data disk does not open with the recovery key issued last: {cause}"),
+            },
+        }
+    }
+}
+
+/// Lets the data disk follow the state directory, and says why it can't. Recordings do not depend on it.
+async fn follow(repository: &Arc<Repository>) -> Option<String> {
+    let repository = repository.clone();
+    match tokio::task::spawn_blocking(move || repository.vault().follow_state()).await {
+        Ok(followed) => followed.err().map(|error| error.to_string()),
+        Err(_) => Some(RepositoryError::Panicked.to_string()),
     }
 }
 
@@ -78,6 +111,10 @@ impl SessionStorage {
             recordings: self.repository.count()?,
             unfinished: self.repository.unfinished()?.len(),
             recovery_issued: self.repository.vault().recovery_recipient().is_some(),
+            behind: self.behind.clone(),
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use lucid_store::{MODE_SECRET, create_file, overwrite_in_place, sync_dir, write_file};
 use zeroize::Zeroizing;
 
@@ -49,6 +50,27 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     cut::point()?;
     Ok(write_file(path, bytes, MODE_SECRET)?)
+}
+
+/// Removes a file, durably. There need not be one.
+pub(crate) fn remove(path: &Path) -> Result<(), VaultError> {
+    cut::point()?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error("remove", path, error)),
+        Ok(()) => Ok(sync_dir(path.parent().expect("all paths here are made by joining a name to a directory"))?),
+    }
+}
+
+/// Writes `bytes`, which a file had until now, beside it, and says where. The name is made of the content: again, it is
+/// the same file.
+pub(crate) fn set_aside(path: &Path, bytes: &[u8]) -> Result<PathBuf, VaultError> {
+    let id = blake3::derive_key("lucid vault v1: name of a file that is set aside", bytes);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".former-{}", HEXLOWER.encode(&id[..8])));
+    let aside = PathBuf::from(name);
+    replace(&aside, bytes)?;
+    Ok(aside)
 }
 
 /// Writes over a file's own blocks.

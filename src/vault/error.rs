@@ -68,6 +68,12 @@ pub enum VaultError {
     /// The recovery key is one, but not the last one issued here.
     #[error("this recovery key does not open it: use the one that was issued last before it was made")]
     WrongRecoveryKey,
+    /// The public half of the recovery key is not readable. It is no secret, and only a copy.
+    #[error("`{}` does not hold the public half of a recovery key: issue a new recovery key, which replaces it", path.display())]
+    BadRecipient {
+        /// The file.
+        path: PathBuf,
+    },
     /// No recovery key was issued yet.
     #[error("no recovery key was issued yet: issue one first, and keep it away from the appliance")]
     NoRecovery,
@@ -112,6 +118,15 @@ pub enum VaultError {
         key: PathBuf,
         /// The marker beside it.
         marker: PathBuf,
+    },
+    /// The state directory has an identity, or had one, and the data disk was written with another.
+    #[error(
+        "the identity `{}` is not the one that signed what is on the data disk: recover into an empty state directory, \
+         or with `--replace-identity`, which keeps the present one aside as a file", key.display()
+    )]
+    OtherIdentity {
+        /// The state directory's key file.
+        key: PathBuf,
     },
     /// The kernel gave no random bytes.
     #[error("the kernel gave no random bytes")]

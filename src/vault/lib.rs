@@ -4,6 +4,7 @@
 //! state disk: device.key ──┐
 //!                          ├─ seal ─ master key ─ seals ─ wrapping key ─ seals ─ data key of a recording
 //! owner: recovery key ─────┘        keys/master.json      keys/wrapping-a, -b    the session's row
+//!                                                └─ seals ─ copy of the identity, keys/identity.sealed
 //! ```
 //!
 //! Promises: no key lies in clear on the data disk; keys are made on the first start only, and lost, foreign or damaged
@@ -14,21 +15,26 @@ mod disk;
 mod error;
 mod identity;
 mod master;
+mod recipient;
 mod recovery;
 mod rotation;
+mod sealed_identity;
 mod secret;
 mod session;
 mod slots;
+mod takeover;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use error::VaultError;
-pub use identity::Identity;
+pub use identity::{Identity, OnOtherIdentity, RecoveredIdentity};
+pub use recipient::issue_recovery;
 pub use recovery::{RecoveryKey, RecoveryWriter, decrypt_with_recovery};
 pub use rotation::Rotation;
 pub use session::{SessionKey, WrappedKey};
+pub use takeover::Recovered;
 
 use ed25519_dalek::SigningKey;
 
@@ -47,6 +53,8 @@ pub struct Vault {
 
 /// What the vault's clones and rotations share.
 pub(crate) struct Inner {
+    /// Where the identity and the recovery recipient in force are.
+    state_dir: PathBuf,
     /// The key directory on the data disk.
     pub(crate) keys: PathBuf,
     pub(crate) master: Secret,
@@ -66,7 +74,7 @@ impl Inner {
 }
 
 impl Vault {
-    /// Opens the keys; makes all of them on the first start. Then [`Vault::settle`] is due.
+    /// Opens the keys; makes all of them on the first start. Then [`Vault::settle`] and [`Vault::follow_state`] are due.
     ///
     /// Both directories must be there: a data disk that is not mounted must not get keys.
     ///
@@ -88,43 +96,59 @@ impl Vault {
         let slots = slots::load(&keys, &master)?;
         mark(&marker)?;
         let (document, ring) = (Mutex::new(document), Mutex::new(Ring { slots }));
-        Ok(Self { inner: Arc::new(Inner { keys, master, document, ring, identity }) })
+        let state_dir = state_dir.to_path_buf();
+        Ok(Self { inner: Arc::new(Inner { state_dir, keys, master, document, ring, identity }) })
     }
 
-    /// Takes over a data disk with its recovery key: seals the master key to this appliance's device secret.
+    /// Brings the data disk up to what the state directory says: the master key sealed to the recovery key in force, and
+    /// a sealed copy of the identity. Where both are so already, nothing is written.
+    ///
+    /// Due whenever the disk may have missed something, so once after [`Vault::open`]; may be repeated at any time.
     ///
     /// # Errors
-    /// `BadRecoveryKey`, `WrongRecoveryKey`, `NoRecovery`, and those of [`Vault::open`]. The data disk is then as it
-    /// was.
-    pub fn recover(state_dir: &Path, data_dir: &Path, recovery_key: &str) -> Result<Self, VaultError> {
-        let keys = data_dir.join(KEYS_DIR);
-        let mut document = Master::load(&keys)?;
-        let master = document.open_with_recovery(&keys, recovery_key)?;
-        let device = match read_device_key(state_dir)? {
-            Some(device) => device,
-            None => make_device_key(state_dir)?,
-        };
-        document.seal_to_device(&master, &device)?;
-        document.save(&keys)?;
-        tracing::info!("the data disk was taken over with its recovery key");
-        Self::open(state_dir, data_dir)
+    /// `BadRecipient`, `Encrypt`, `File`, `Io`, `Random`: the keys then open as before, and it is to be repeated.
+    pub fn follow_state(&self) -> Result<(), VaultError> {
+        let mut document = self.inner.document();
+        if let Some(recipient) = recipient::load(&self.inner.state_dir)?
+            && document.recovery_recipient != Some(recipient.to_string())
+        {
+            *document = self.sealed_to(&document, &recipient)?;
+            tracing::info!("the data disk follows the recovery key that was issued last");
+        }
+        sealed_identity::keep(&self.inner.keys, &self.inner.master, &self.inner.identity)
     }
 
     /// Makes a recovery key in place of a former one, and seals the master key to it. It is kept nowhere: show it once.
+    ///
+    /// The data disk is first, and what the state directory says is in force: cut in between, the former one stays so.
     ///
     /// # Errors
     /// `Encrypt`, `File`; the former one then stays in force.
     pub fn issue_recovery(&self) -> Result<RecoveryKey, VaultError> {
         let identity = age::x25519::Identity::generate();
+        let recipient = identity.to_public();
         let mut document = self.inner.document();
-        let mut next = document.clone();
-        next.seal_to_recovery(&self.inner.master, &identity.to_public())?;
-        next.save(&self.inner.keys)?;
+        let next = self.sealed_to(&document, &recipient)?;
+        if let Err(error) = recipient::store(&self.inner.state_dir, &recipient) {
+            // Should this fail too, the next `follow_state` after an opening seals to the former one again.
+            if let Err(leftover) = document.save(&self.inner.keys) {
+                tracing::warn!(error = %leftover, "the data disk is ahead of the recovery key in force");
+            }
+            return Err(error);
+        }
         *document = next;
         Ok(RecoveryKey::of(&identity))
     }
 
-    /// The public half of the recovery key (`age1…`), if one was issued.
+    /// The document with the master key sealed to `recipient`, on disk.
+    fn sealed_to(&self, document: &Master, recipient: &age::x25519::Recipient) -> Result<Master, VaultError> {
+        let mut next = document.clone();
+        next.seal_to_recovery(&self.inner.master, recipient)?;
+        next.save(&self.inner.keys)?;
+        Ok(next)
+    }
+
+    /// The public half of the recovery key that opens the data disk (`age1…`), if it has one.
     #[must_use]
     pub fn recovery_recipient(&self) -> Option<String> {
         self.inner.document().recovery_recipient.clone()

@@ -1,13 +1,14 @@
-//! The test bench of this crate, and tests of making, opening and recovering keys.
+//! The test bench of this crate, and tests of making and opening keys.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
 
 use crate::disk::cut;
-use crate::{Vault, VaultError, WrappedKey};
+use crate::{Identity, Vault, VaultError, WrappedKey};
 
 /// A boot disk and a data disk.
 pub(crate) struct Disks {
@@ -38,8 +39,13 @@ impl Disks {
         Vault::open(&self.state(), &self.data())
     }
 
+    /// What this appliance signs with.
+    pub(crate) fn signing_key(&self) -> SigningKey {
+        Identity::open(&self.state()).unwrap().signing_key("chain")
+    }
+
     /// The boot disk of another appliance.
-    fn replace_state(&self) {
+    pub(crate) fn replace_state(&self) {
         fs::remove_dir_all(self.state()).unwrap();
         fs::create_dir(self.state()).unwrap();
     }
@@ -61,17 +67,17 @@ pub(crate) fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A data key and the row that holds it.
-fn session(vault: &Vault) -> ([u8; 32], WrappedKey) {
+pub(crate) fn session(vault: &Vault) -> ([u8; 32], WrappedKey) {
     let (key, wrapped) = vault.new_session_key().unwrap();
     (*key.expose(), wrapped)
 }
 
-fn opens(vault: &Vault, session: &([u8; 32], WrappedKey)) {
+pub(crate) fn opens(vault: &Vault, session: &([u8; 32], WrappedKey)) {
     assert_eq!(vault.unwrap(&session.1).unwrap().expose(), &session.0);
 }
 
 /// The error, which must be one.
-fn error_of<T>(result: Result<T, VaultError>) -> VaultError {
+pub(crate) fn error_of<T>(result: Result<T, VaultError>) -> VaultError {
     result.err().expect("this must be refused")
 }
 
@@ -93,7 +99,9 @@ fn keys_are_made_once_and_open_what_they_wrapped() {
 #[test]
 fn key_files_are_for_the_service_alone() {
     let disks = Disks::new();
-    disks.open().unwrap().issue_recovery().unwrap();
+    let vault = disks.open().unwrap();
+    vault.issue_recovery().unwrap();
+    vault.follow_state().unwrap();
     for (path, _) in files(disks.dir.path()) {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
     }
@@ -105,9 +113,13 @@ fn no_key_lies_in_clear_on_the_data_disk() {
     let disks = Disks::new();
     let vault = disks.open().unwrap();
     let recovery = vault.issue_recovery().unwrap();
+    vault.follow_state().unwrap();
+    let seed = vault.inner.identity.seed().clone();
     let wrapping = vault.inner.ring().current().unwrap().key.clone();
     for (path, content) in files(&disks.data()) {
-        for secret in [vault.inner.master.bytes().as_slice(), wrapping.bytes(), recovery.expose().as_bytes()] {
+        for secret in
+            [vault.inner.master.bytes().as_slice(), wrapping.bytes(), seed.bytes(), recovery.expose().as_bytes()]
+        {
             assert!(!content.windows(secret.len()).any(|window| window == secret), "{}", path.display());
         }
     }
@@ -133,70 +145,6 @@ fn a_new_data_disk_gets_new_keys_under_the_same_device_secret() {
     fs::create_dir(disks.data()).unwrap();
     disks.open().unwrap();
     assert_eq!(fs::read(disks.state().join("device.key")).unwrap(), device);
-}
-
-#[test]
-fn another_boot_disk_needs_the_recovery_key() {
-    let disks = Disks::new();
-    let vault = disks.open().unwrap();
-    let kept = session(&vault);
-    disks.replace_state();
-    let none = error_of(disks.open());
-    assert!(matches!(none, VaultError::Unrecoverable { .. }), "{none:?}");
-    assert!(!disks.state().join("device.key").exists(), "a refusal makes no secret");
-    let recovery = vault.issue_recovery().unwrap();
-    drop(vault);
-    let before = files(&disks.data());
-    let refused = error_of(disks.open());
-    assert!(matches!(refused, VaultError::NeedsRecovery { .. }), "{refused:?}");
-    assert!(refused.to_string().contains("lucid recover"), "{refused}");
-    assert_eq!(files(&disks.data()), before);
-    let typed = format!("  {}\n", recovery.expose().to_lowercase());
-    opens(&Vault::recover(&disks.state(), &disks.data(), &typed).unwrap(), &kept);
-    opens(&disks.open().unwrap(), &kept);
-    opens(&Vault::recover(&disks.state(), &disks.data(), recovery.expose()).unwrap(), &kept);
-}
-
-#[test]
-fn an_appliance_with_a_secret_of_its_own_takes_a_disk_over() {
-    let (disks, other) = (Disks::new(), Disks::new());
-    drop(other.open().unwrap());
-    let device = fs::read(other.state().join("device.key")).unwrap();
-    let vault = disks.open().unwrap();
-    let (kept, recovery) = (session(&vault), vault.issue_recovery().unwrap());
-    drop(vault);
-    let refused = error_of(Vault::open(&other.state(), &disks.data()));
-    assert!(matches!(refused, VaultError::NeedsRecovery { .. }), "{refused:?}");
-    opens(&Vault::recover(&other.state(), &disks.data(), recovery.expose()).unwrap(), &kept);
-    assert_eq!(fs::read(other.state().join("device.key")).unwrap(), device);
-    error_of(disks.open());
-}
-
-#[test]
-fn only_the_recovery_key_issued_last_is_taken() {
-    let disks = Disks::new();
-    let vault = disks.open().unwrap();
-    let none = Vault::recover(&disks.state(), &disks.data(), "AGE-SECRET-KEY-1");
-    assert!(matches!(error_of(none), VaultError::BadRecoveryKey));
-    let well_formed = crate::recovery::RecoveryKey::of(&age::x25519::Identity::generate());
-    let none = Vault::recover(&disks.state(), &disks.data(), well_formed.expose());
-    assert!(matches!(error_of(none), VaultError::NoRecovery));
-    let first = vault.issue_recovery().unwrap();
-    let recipient = vault.recovery_recipient().unwrap();
-    let second = vault.issue_recovery().unwrap();
-    assert_ne!(vault.recovery_recipient().unwrap(), recipient);
-    let before = files(disks.dir.path());
-    for (text, wrong) in [(first.expose(), true), (well_formed.expose(), true), ("", false), ("age1xyz", false)] {
-        let error = error_of(Vault::recover(&disks.state(), &disks.data(), text));
-        let expected = if wrong {
-            matches!(error, VaultError::WrongRecoveryKey)
-        } else {
-            matches!(error, VaultError::BadRecoveryKey)
-        };
-        assert!(expected, "{error:?}");
-    }
-    assert_eq!(files(disks.dir.path()), before, "refusals write nothing");
-    Vault::recover(&disks.state(), &disks.data(), second.expose()).unwrap();
 }
 
 #[test]
@@ -265,7 +213,7 @@ fn fields_of_the_document_can_not_be_exchanged() {
 }
 
 /// Cuts the power before each step of `act` in turn; `check` sees what is left. Ends when nothing was cut.
-fn cut_everywhere(
+pub(crate) fn cut_everywhere(
     prepare: impl Fn() -> Disks,
     act: impl Fn(&Disks) -> Result<(), VaultError>,
     check: impl Fn(&Disks, bool),
@@ -293,44 +241,6 @@ fn a_first_start_that_was_cut_anywhere_is_made_good_by_the_next() {
         assert!(!disks.data().join("keys.new").exists());
     };
     cut_everywhere(Disks::new, |disks| disks.open().map(drop), check);
-}
-
-#[test]
-fn a_recovery_that_was_cut_anywhere_can_be_repeated() {
-    let donor = Disks::new();
-    let vault = donor.open().unwrap();
-    let (kept, recovery) = (session(&vault), vault.issue_recovery().unwrap());
-    let prepare = || {
-        let disks = Disks::new();
-        for (path, content) in files(&donor.data()) {
-            let copy = disks.data().join(path.strip_prefix(donor.data()).unwrap());
-            fs::create_dir_all(copy.parent().unwrap()).unwrap();
-            fs::write(copy, content).unwrap();
-        }
-        disks
-    };
-    let recover = |disks: &Disks| Vault::recover(&disks.state(), &disks.data(), recovery.expose());
-    let check = |disks: &Disks, done: bool| {
-        if done {
-            opens(&disks.open().unwrap(), &kept);
-        }
-        opens(&recover(disks).unwrap(), &kept);
-    };
-    cut_everywhere(prepare, |disks| recover(disks).map(drop), check);
-}
-
-#[test]
-fn an_issue_that_was_cut_leaves_the_former_recovery_key_in_force() {
-    let disks = Disks::new();
-    let vault = disks.open().unwrap();
-    let former = vault.issue_recovery().unwrap();
-    let recipient = vault.recovery_recipient();
-    cut::after(0, 0);
-    let cut_short = vault.issue_recovery();
-    cut::never();
-    error_of(cut_short);
-    assert_eq!(vault.recovery_recipient(), recipient);
-    Vault::recover(&disks.state(), &disks.data(), former.expose()).unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use lucid_client::Console;
 use lucid_store::{MODE_SECRET, Schema, Store};
-use lucid_vault::{Vault, decrypt_with_recovery};
+use lucid_vault::{OnOtherIdentity, Vault, VaultError, decrypt_with_recovery};
 
 use super::{FORMAT, HEAD, SNAPSHOT};
 use crate::{
@@ -37,8 +37,8 @@ pub(crate) fn restore(args: &cli::Restore) -> Result<ExitCode, Failure> {
         decrypt_with_recovery(io::BufReader::new(file), key.expose()).map_err(|error| Failure::other(name(), error))?;
     let (state_draft, data_draft) = (draft(state), draft(data));
     let unpacked = unpack(reader, &state_draft, &data_draft)
-        .and_then(|()| Vault::recover(&state_draft, &data_draft.join("data"), key.expose()).map_err(io::Error::other))
-        .and_then(|_| std::fs::rename(&state_draft, state))
+        .and_then(|()| take_over(&state_draft, &data_draft, key.expose()).map_err(io::Error::other))
+        .and_then(|()| std::fs::rename(&state_draft, state))
         .and_then(|()| std::fs::rename(&data_draft, data));
     if let Err(error) = unpacked {
         for leftover in [&state_draft, &data_draft] {
@@ -53,6 +53,11 @@ pub(crate) fn restore(args: &cli::Restore) -> Result<ExitCode, Failure> {
         data.display()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The device secret stays on its machine, so this one gets its own. The identity is the one that the state brought.
+fn take_over(state: &Path, data: &Path, recovery_key: &str) -> Result<(), VaultError> {
+    Vault::recover(state, &data.join("data"), recovery_key, OnOtherIdentity::Keep).map(drop)
 }
 
 /// Where the backup is unpacked until it is known to be whole: beside its place, so that a rename puts it there.

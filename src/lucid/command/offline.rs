@@ -14,7 +14,7 @@ use lucid_proof::{
     time::rfc3339,
     verify::{Report, Trust, Verdict, verify},
 };
-use lucid_vault::Vault;
+use lucid_vault::{OnOtherIdentity, RecoveredIdentity, Vault};
 
 use super::terminal::{Terminal, print, read_secret};
 use crate::{cli, config::Settings, failure::Failure};
@@ -108,11 +108,33 @@ pub(crate) fn recover(args: &cli::Recover) -> Result<ExitCode, Failure> {
     let key = read_secret("Recovery key")
         .map_err(|source| Failure::Io { attempted: "read the recovery key".to_owned(), source })?;
     let data = args.data_dir.join("data");
-    let state = args.state_dir.clone();
-    Vault::recover(&state, &data, key.expose())
+    let on_other = if args.replace_identity { OnOtherIdentity::Replace } else { OnOtherIdentity::Refuse };
+    let recovered = Vault::recover(&args.state_dir, &data, key.expose(), on_other)
         .map_err(|source| Failure::other(format!("recover `{}`", args.data_dir.display()), source))?;
+    Terminal.line(&identity_line(&recovered.identity));
     Terminal.line("The data directory opens with this appliance now. Start the appliance to use it.");
+    Terminal.line("The recovery key that you entered stays in force: keep it.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the owner should know about the identity after a recovery.
+fn identity_line(identity: &RecoveredIdentity) -> String {
+    match identity {
+        RecoveredIdentity::NotOnDisk => {
+            "warning: the data directory holds no copy of the old appliance's identity: this \
+                                         one signs with its own, and can't go on with the old one's chain."
+                .to_owned()
+        }
+        RecoveredIdentity::Replaced { former: Some(former) } => format!(
+            "This appliance signs as the old one now. Its own identity was kept as `{}`: guard that file as a key, or \
+             delete it.",
+            former.display()
+        ),
+        RecoveredIdentity::Restored | RecoveredIdentity::Replaced { former: None } => {
+            "This appliance signs as the old one now.".to_owned()
+        }
+        RecoveredIdentity::Same | RecoveredIdentity::Kept => "This appliance's identity is as it was.".to_owned(),
+    }
 }
 
 /// `lucid config`.

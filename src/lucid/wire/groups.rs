@@ -63,7 +63,7 @@ impl Starter<'_> {
         let deps = auth_service::Deps {
             pool: links.pool.clone(),
             clock: ground.clock.clone(),
-            recovery: Arc::new(VaultRecovery(links.repository.1.clone())),
+            recovery: Arc::new(VaultRecovery::new(ground.state_dir.clone(), links.repository.1.clone())),
             state_dir: ground.state_dir.clone(),
             announce: ground.announce.clone(),
             store: links.auth_store.0.clone(),

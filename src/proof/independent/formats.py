@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 NOTE_BYTES_MAX = 1_000_000
 CHUNKS_MAX = 1_000_000
-CHUNK_BYTES_MAX = 8 * 1024 * 1024
+CHUNK_BYTES_MAX = 64 * 1024 * 1024
 TIME_MAX_MS = 253_402_300_799_999
 VALIDATORS_MAX = 100
 

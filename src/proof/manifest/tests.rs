@@ -98,6 +98,18 @@ fn contradictions_are_neither_written_nor_read() {
 }
 
 #[test]
+fn the_largest_chunk_size_that_can_be_set_is_within_bounds() {
+    const SETTING_MAX_BYTES: u64 = 64 * 1024 * 1024;
+    for (chunks, bytes) in
+        [(1, SETTING_MAX_BYTES), (3, 3 * SETTING_MAX_BYTES), (CHUNKS_MAX, CHUNKS_MAX * SETTING_MAX_BYTES)]
+    {
+        let large = Manifest { chunks, bytes, ..manifest() };
+        assert_eq!(Manifest::parse(&large.text().unwrap()).unwrap(), large);
+    }
+    Manifest { chunks: CHUNKS_MAX, bytes: CHUNKS_MAX * SETTING_MAX_BYTES + 1, ..manifest() }.text().unwrap_err();
+}
+
+#[test]
 fn signed_manifests_open_with_the_right_key_only() {
     let recorder = signer("recorder", 1);
     let note = manifest().sign(&recorder).unwrap();

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
-use crate::block::Outcome;
+use crate::block::{Anchor, Outcome};
 use crate::export::{CHECKPOINT, Directory, LEAVES, MANIFEST, PROOF, chunk_name};
 use crate::fixture::{CHAIN, Chain, resign, signer};
+use crate::note;
 
 /// The Python that has the packages of `independent/requirements.txt`.
 fn python() -> PathBuf {
@@ -84,6 +85,19 @@ fn honest_exports_are_proven_by_both() {
         let key = export.chain.verifier().to_string();
         assert_eq!(exported(&export, Some(&key), what), 0, "{what}");
         assert_eq!(exported(&export, None, what), 3, "{what}");
+    }
+}
+
+#[test]
+fn the_bound_of_a_chunk_is_the_same_for_both() {
+    const CHUNK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+    let key = Recipe::new(1).chain.verifier().to_string();
+    for (bytes, expected) in [(3 * CHUNK_BYTES_MAX, 0), (3 * CHUNK_BYTES_MAX + 1, 1)] {
+        let recipe = Recipe::new(1);
+        let text = recipe.manifest().text().unwrap().replace("\nbytes 12\n", &format!("\nbytes {bytes}\n"));
+        let note = note::sign(&text, &[&signer("recorder", 1)]).unwrap();
+        let anchor = Anchor { bytes, ..Recipe::anchor(&recipe.manifest(), &note) };
+        assert_eq!(exported(&recipe.export_with(note, anchor), Some(&key), "large chunks"), expected, "{bytes}");
     }
 }
 

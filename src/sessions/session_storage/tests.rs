@@ -1,0 +1,116 @@
+use std::{fs, path::Path, time::Duration};
+
+use lucid_kit::{Board, Handle, Health, Life, Service as _, Slot, Spec, slot, supervise, wire};
+use lucid_vault::{OnOtherIdentity, Vault, issue_recovery};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{SessionStorage, SessionStorageDeps, SessionStorageStatus};
+use crate::Repository;
+
+/// A bench that can't be set up fails here and not in some runner's time-out.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A boot disk and a data disk.
+fn disks() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["state", "data/session-storage", "elsewhere"] {
+        fs::create_dir_all(dir.path().join(name)).unwrap();
+    }
+    dir
+}
+
+/// A running service.
+struct Running {
+    handle: Handle<SessionStorage>,
+    repository: Slot<Repository>,
+    stop: CancellationToken,
+    /// Dropped, it would end the wait between two starts: over it a restart is asked for.
+    _board: Board,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(dir: &Path) -> Self {
+        let (lender, repository) = slot(SessionStorage::NAME);
+        let deps = SessionStorageDeps { data_dir: dir.join("data"), state_dir: dir.join("state"), repository: lender };
+        let (handle, wired) = wire::<SessionStorage>();
+        let spec = Spec {
+            name: SessionStorage::NAME,
+            purpose: "under test",
+            needs: &[],
+            critical: true,
+            storage: false,
+            stop_grace_s: 10,
+        };
+        let (stop, board) = (CancellationToken::new(), Board::default());
+        let task = supervise(spec, wired, (), deps, Vec::new(), &board, stop.clone());
+        Self { handle, repository, stop, _board: board, task }
+    }
+
+    /// Waits until the life is as `is` wants it.
+    async fn lives(&self, is: impl FnMut(&Life) -> bool) {
+        let mut life = self.handle.life();
+        let seen = tokio::time::timeout(WAIT_MAX, life.wait_for(is)).await;
+        seen.expect("it comes to this life").expect("the service is supervised");
+    }
+
+    /// Waits for a status as `is` wants it, and gives it.
+    async fn says(&self, is: impl Fn(&SessionStorageStatus) -> bool) -> SessionStorageStatus {
+        let mut status = self.handle.watch();
+        let seen = tokio::time::timeout(WAIT_MAX, status.wait_for(|status| is(status))).await;
+        let seen = seen.expect("it comes to this status").expect("the service is supervised");
+        SessionStorageStatus::clone(&seen)
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_data_disk_follows_a_recovery_key_that_was_issued_before_it_was_there() {
+    let dir = disks();
+    let key = issue_recovery(&dir.path().join("state")).unwrap();
+    let running = Running::start(dir.path());
+    running.says(|status| status.recovery_issued).await;
+    assert!(running.repository.get().unwrap().vault().recovery_recipient().is_some());
+    running.stop().await;
+    let data = dir.path().join("data");
+    Vault::recover(&dir.path().join("elsewhere"), &data, key.expose(), OnOtherIdentity::Refuse).unwrap();
+}
+
+#[tokio::test]
+async fn it_runs_degraded_while_the_recovery_key_can_not_be_followed_and_follows_when_it_can() {
+    let dir = disks();
+    let recipient = dir.path().join("state/recovery.pub");
+    fs::write(&recipient, "rotten").unwrap();
+    let running = Running::start(dir.path());
+    let behind = running.says(|status| status.behind.is_some()).await;
+    assert!(matches!(SessionStorage::health(&behind), Health::Degraded { .. }));
+    assert_eq!(running.repository.get().unwrap().count().unwrap(), 0, "recordings do not depend on it");
+    issue_recovery(&dir.path().join("state")).unwrap();
+    let followed = running.says(|status| status.behind.is_none() && status.recovery_issued).await;
+    assert_eq!(SessionStorage::health(&followed), Health::Healthy);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_foreign_data_disk_is_not_opened_and_not_written() {
+    let (dir, other) = (disks(), disks());
+    let theirs = Running::start(other.path());
+    theirs.lives(|life| *life == Life::Running).await;
+    theirs.stop().await;
+    fs::remove_dir_all(dir.path().join("data")).unwrap();
+    fs::rename(other.path().join("data"), dir.path().join("data")).unwrap();
+    let document = dir.path().join("data/keys/master.json");
+    let before = fs::read(&document).unwrap();
+    issue_recovery(&dir.path().join("state")).unwrap();
+    let running = Running::start(dir.path());
+    running.lives(|life| matches!(life, Life::Backoff { cause, .. } if cause.contains("another device secret"))).await;
+    assert!(running.repository.get().is_err());
+    running.stop().await;
+    assert_eq!(fs::read(&document).unwrap(), before);
+}
