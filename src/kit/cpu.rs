@@ -15,6 +15,8 @@ use tokio::{
 const NICE: i32 = 10;
 /// Argon2 takes 19 MiB and a core for a tenth of a second: one at a time bounds what a flood of log-ins costs.
 const INTERACTIVE_MAX: usize = 1;
+/// Opening chunks for readers: two at a time keep a disk busy, and leave the other cores to recordings.
+const READING_MAX: usize = 2;
 /// Background work gets one thread and waits while load is shed.
 const BACKGROUND_MAX: usize = 1;
 
@@ -25,6 +27,8 @@ pub enum Class {
     Recording,
     /// A person, for example at the log-in form.
     Interactive,
+    /// Somebody who reads a recording.
+    Reading,
     /// Nobody: validation, re-reading. Waits while the box sheds load.
     Background,
 }
@@ -45,6 +49,7 @@ pub enum PoolError {
 pub struct Pool {
     threads: Arc<Threads>,
     interactive: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
     background: Arc<Semaphore>,
     recording: Arc<Semaphore>,
     background_allowed: watch::Receiver<bool>,
@@ -73,13 +78,14 @@ impl Pool {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
-            .max_blocking_threads(cores + INTERACTIVE_MAX + BACKGROUND_MAX)
+            .max_blocking_threads(cores + INTERACTIVE_MAX + READING_MAX + BACKGROUND_MAX)
             .thread_name("lucid-cpu")
             .on_thread_start(lower_priority)
             .build()?;
         Ok(Self {
             threads: Arc::new(Threads { handle: runtime.handle().clone(), runtime: Some(runtime) }),
             interactive: Arc::new(Semaphore::new(INTERACTIVE_MAX)),
+            reading: Arc::new(Semaphore::new(READING_MAX)),
             background: Arc::new(Semaphore::new(BACKGROUND_MAX)),
             recording: Arc::new(Semaphore::new(cores)),
             background_allowed,
@@ -97,6 +103,7 @@ impl Pool {
         let room = match class {
             Class::Recording => &self.recording,
             Class::Interactive => &self.interactive,
+            Class::Reading => &self.reading,
             Class::Background => {
                 self.background_allowed.clone().wait_for(|allowed| *allowed).await.map_err(|_| PoolError::Stopped)?;
                 &self.background

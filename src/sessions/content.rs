@@ -61,7 +61,7 @@ async fn piece(
 ) -> Result<Bytes, ContentError> {
     let row = repository.chunk(id, index)?.ok_or(RepositoryError::ChunkMissing { id, index })?;
     let sealed = repository.get_chunk(id, index).await?;
-    let plain = Bytes::from(pool.run(Class::Interactive, move || chunk::open(&key, id, index, sealed)).await??);
+    let plain = Bytes::from(pool.run(Class::Reading, move || chunk::open(&key, id, index, sealed)).await??);
     let within =
         |offset: u64| usize::try_from(offset.saturating_sub(row.offset)).unwrap_or(usize::MAX).min(plain.len());
     Ok(plain.slice(within(range.start)..within(range.end)))
