@@ -1,7 +1,6 @@
 //! `lucid run` and `lucid dev`: from settings to a running box, and back down in order.
 
 use std::{
-    ffi::OsString,
     io::Write,
     net::{IpAddr, SocketAddr},
     path::Path,
@@ -79,9 +78,8 @@ async fn live(ground: Ground, clock: Arc<SystemClock>) -> Result<ExitCode, Failu
     let (dashboard, fingerprint) = (running.dashboard, ground.ca_fingerprint.clone());
     tokio::spawn(async move { say_where(dashboard, &fingerprint).await });
     tokio::spawn(keep_time(clock.clone()));
-    let environment =
-        |wanted: &str| process_environment().find(|(name, _)| name == wanted).map(|(_, value)| OsString::from(value));
-    let notifier = Notifier::from_environment(environment).map_err(|source| Failure::other("reach systemd", source))?;
+    let notifier = Notifier::systemd()
+        .map_err(|source| Failure::Io { attempted: "start the thread that talks to systemd".to_owned(), source })?;
     let shutdown =
         asked_to_stop().map_err(|source| Failure::Io { attempted: "listen for signals".to_owned(), source })?;
     let grace = Duration::from_secs(ground.settings.integer(&keys::STOP_GRACE_S));

@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use pulse::Pulse;
 
-pub use notify::{Notifier, NotifyError};
+pub use notify::Notifier;
 pub use stop::{SHUTDOWN_MARGIN, Shutdown};
 
 /// One supervised service, as `lucid_kit::supervise` leaves it.

@@ -1,74 +1,58 @@
-//! What the service manager is told: the datagrams of sd_notify(3).
+//! What the service manager is told: ready, alive, stopping, and one line of status.
 //!
-//! The protocol is a few lines of text on a unix datagram socket. It is spoken here directly because the socket's
-//! address is a value of the configuration, as everything from the environment is, and not read behind our back.
+//! The crate `sd-notify` speaks the protocol and reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` itself: the
+//! one place besides the configuration that looks at the environment. Without `NOTIFY_SOCKET`, as on a developer's
+//! machine, it says nothing and nothing fails. It knows sockets with a path, as systemd's is, and no abstract ones.
 //!
-//! Must never block: a service manager that does not read must not stop the box.
+//! Must never block: its socket waits for a service manager that does not read, so a thread of its own does the sending.
+//! That thread only passes on what the runtime says; a runtime that is dead says nothing.
 
 use std::{
-    ffi::{OsStr, OsString},
     io,
-    os::{
-        linux::net::SocketAddrExt,
-        unix::{
-            ffi::OsStrExt,
-            net::{SocketAddr, UnixDatagram},
-        },
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
-    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
+use sd_notify::NotifyState;
+
 /// One line of status; the service manager shows it on one line of a terminal.
 const STATUS_BYTES_MAX: usize = 512;
+/// Messages that wait for a service manager that does not read. It reads at once while it lives; further ones are dropped.
+const QUEUE_MAX: usize = 16;
 
-/// The link to the service manager; silent where there is none.
-#[derive(Debug)]
+/// The link to the service manager.
 pub struct Notifier {
-    socket: Option<UnixDatagram>,
+    tell: Box<dyn Fn(Message) + Send + Sync>,
     watchdog: Option<Duration>,
-    /// The last send failed and was logged; the next failure is not.
-    failing: AtomicBool,
 }
 
-/// The service manager's environment can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum NotifyError {
-    /// The socket is not there or does not accept us.
-    #[error("connecting to the service manager at `{address}` (NOTIFY_SOCKET)")]
-    Connect {
-        /// As the environment gave it.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The watchdog's period is no number of microseconds, or zero.
-    #[error("WATCHDOG_USEC is `{value}`: it must be a positive number of microseconds")]
-    Watchdog {
-        /// As the environment gave it.
-        value: String,
-    },
+/// One datagram.
+pub(crate) enum Message {
+    Ready,
+    Alive,
+    Stopping,
+    /// On one line, bounded: made by [`one_line`].
+    Status(String),
 }
 
 impl Notifier {
-    /// Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` through `environment` and connects.
-    ///
-    /// Without `NOTIFY_SOCKET`, as on a developer's machine, everything that is sent goes nowhere. A watchdog that
-    /// `WATCHDOG_PID` addresses to another process is not ours to feed.
+    /// Tells systemd, if it started this process; nobody otherwise. A watchdog period that is not a positive number of
+    /// microseconds, or that `WATCHDOG_PID` addresses to another process, counts as none.
     ///
     /// # Errors
-    /// When the socket refuses, or the watchdog's period is not a positive number.
-    pub fn from_environment(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, NotifyError> {
-        let socket = environment("NOTIFY_SOCKET").map(|address| connect(&address)).transpose()?;
-        let own_id = std::process::id().to_string();
-        let ours = environment("WATCHDOG_PID").is_none_or(|id| id == OsStr::new(&own_id));
-        let period = environment("WATCHDOG_USEC").filter(|_| ours).map(|value| period(&value)).transpose()?;
-        Ok(Self { watchdog: period.filter(|_| socket.is_some()), socket, failing: AtomicBool::new(false) })
+    /// When no thread can be started.
+    pub fn systemd() -> io::Result<Self> {
+        let queue = Queue::start(sd_notify::notify)?;
+        Ok(Self::new(sd_notify::watchdog_enabled(), move |message| queue.put(message)))
     }
 
-    /// A notifier that tells nobody.
-    pub fn silent() -> Self {
-        Self { socket: None, watchdog: None, failing: AtomicBool::new(false) }
+    /// One that hands every message to `tell` under a watchdog of `watchdog`.
+    pub(crate) fn new(watchdog: Option<Duration>, tell: impl Fn(Message) + Send + Sync + 'static) -> Self {
+        // A period of zero would be fed without end.
+        Self { tell: Box::new(tell), watchdog: watchdog.filter(|period| !period.is_zero()) }
     }
 
     /// The period within which the service manager wants to hear from us.
@@ -78,55 +62,72 @@ impl Notifier {
 
     /// The box is ready.
     pub(crate) fn ready(&self) {
-        self.send("READY=1\n");
+        (self.tell)(Message::Ready);
     }
 
     /// The box is alive.
     pub(crate) fn alive(&self) {
-        self.send("WATCHDOG=1\n");
+        (self.tell)(Message::Alive);
     }
 
     /// The box begins to stop.
     pub(crate) fn stopping(&self) {
-        self.send("STOPPING=1\nSTATUS=stopping\n");
+        (self.tell)(Message::Stopping);
     }
 
     /// One line for people.
     pub(crate) fn status(&self, status: &str) {
-        self.send(&format!("STATUS={}\n", one_line(status)));
+        (self.tell)(Message::Status(one_line(status)));
     }
+}
 
-    fn send(&self, message: &str) {
-        let Some(socket) = &self.socket else { return };
-        match socket.send(message.as_bytes()) {
-            Ok(_) => self.failing.store(false, Ordering::Relaxed),
-            Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
-                tracing::warn!(%error, "the service manager can't be told how the box is doing; will go on trying");
-            }
-            Err(_) => {}
+impl Message {
+    /// The assignments that it consists of.
+    pub(crate) fn states(&self) -> Vec<NotifyState<'_>> {
+        match self {
+            Self::Ready => vec![NotifyState::Ready],
+            Self::Alive => vec![NotifyState::Watchdog],
+            Self::Stopping => vec![NotifyState::Stopping, NotifyState::Status("stopping")],
+            Self::Status(line) => vec![NotifyState::Status(line)],
         }
     }
 }
 
-/// Connects to a path, or to an abstract name, which begins with `@`.
-fn connect(address: &OsStr) -> Result<UnixDatagram, NotifyError> {
-    let open = || {
-        let to = match address.as_bytes().strip_prefix(b"@") {
-            Some(name) => SocketAddr::from_abstract_name(name)?,
-            None => SocketAddr::from_pathname(address)?,
-        };
-        let socket = UnixDatagram::unbound()?;
-        socket.connect_addr(&to)?;
-        socket.set_nonblocking(true)?;
-        Ok(socket)
-    };
-    open().map_err(|source| NotifyError::Connect { address: address.to_string_lossy().into_owned(), source })
+/// Messages on their way to the thread that sends them, in their order.
+struct Queue {
+    waiting: SyncSender<Message>,
+    /// A message was dropped and that was logged; the next one is not.
+    full: AtomicBool,
 }
 
-fn period(value: &OsStr) -> Result<Duration, NotifyError> {
-    let micros = value.to_str().and_then(|text| text.parse().ok()).filter(|micros| *micros > 0);
-    let error = || NotifyError::Watchdog { value: value.to_string_lossy().into_owned() };
-    micros.map(Duration::from_micros).ok_or_else(error)
+impl Queue {
+    /// Starts the thread; it ends once this is dropped and everything is sent.
+    fn start(send: impl FnMut(&[NotifyState<'_>]) -> io::Result<()> + Send + 'static) -> io::Result<Self> {
+        let (waiting, messages) = sync_channel(QUEUE_MAX);
+        std::thread::Builder::new().name("lucid-notify".to_owned()).spawn(move || send_all(&messages, send))?;
+        Ok(Self { waiting, full: AtomicBool::new(false) })
+    }
+
+    fn put(&self, message: Message) {
+        let dropped = self.waiting.try_send(message).is_err();
+        if dropped && !self.full.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the service manager does not read what it is told; will go on trying");
+        } else if !dropped {
+            self.full.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sends until no more messages can come. Of failures in a row the first is logged.
+fn send_all(messages: &Receiver<Message>, mut send: impl FnMut(&[NotifyState<'_>]) -> io::Result<()>) {
+    let mut failing = false;
+    for message in messages {
+        let sent = send(&message.states());
+        if let (Err(error), false) = (&sent, failing) {
+            tracing::warn!(%error, "the service manager can't be told how the box is doing; will go on trying");
+        }
+        failing = sent.is_err();
+    }
 }
 
 /// `text` on one line of bounded length. Reasons come from anywhere, and a line break would begin a new message.
@@ -142,4 +143,4 @@ fn one_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,11 +1,9 @@
-//! The supervisor with real services, a real socket and paused time.
+//! The supervisor with real services, a service manager that records, and paused time.
 
 mod stopping;
 mod watching;
 
 use std::{
-    ffi::OsString,
-    os::unix::net::UnixDatagram,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +12,7 @@ use lucid_kit::{Board, Ctx, Event, Gate, Handle, Service, Spec, supervise, wire}
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Notifier, Shutdown, Supervised, Supervisor};
+use crate::{Shutdown, Supervised, Supervisor, notify::tests::Recorder};
 
 const NAMES: [&str; 4] = ["base", "middle", "top", "aside"];
 const GRACE: Duration = Duration::from_secs(20);
@@ -88,20 +86,14 @@ struct Bench {
     board: Board,
     log: Log,
     services: Vec<Supervised>,
-    socket: UnixDatagram,
-    address: OsString,
+    manager: Recorder,
     shutdown: CancellationToken,
-    _folder: tempfile::TempDir,
 }
 
 impl Bench {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
-        let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let (board, log, services, shutdown) = Default::default();
-        Self { board, log, services, socket, address: path.into(), shutdown, _folder: folder }
+        let (board, log, services, manager, shutdown) = Default::default();
+        Self { board, log, services, manager, shutdown }
     }
 
     fn start<const N: usize>(&mut self, needs: &'static [&'static str], manner: Manner) -> Handle<Plain<N>> {
@@ -127,12 +119,7 @@ impl Bench {
 
     /// Runs the supervisor under a watchdog of `watchdog_us` until `shutdown` is cancelled.
     fn supervise(&mut self, watchdog_us: Option<u64>) -> JoinHandle<Shutdown> {
-        let environment = |name: &str| match name {
-            "NOTIFY_SOCKET" => Some(self.address.clone()),
-            "WATCHDOG_USEC" => watchdog_us.map(|us| us.to_string().into()),
-            _ => None,
-        };
-        let notifier = Notifier::from_environment(environment).unwrap();
+        let notifier = self.manager.notifier(watchdog_us.map(Duration::from_micros));
         let supervisor = Supervisor::new(self.board.clone(), notifier, GRACE);
         let shutdown = self.shutdown.clone();
         let services = std::mem::take(&mut self.services);
@@ -141,12 +128,7 @@ impl Bench {
 
     /// Everything that the service manager heard since it was last asked.
     fn heard(&self) -> String {
-        let mut all = String::new();
-        let mut buffer = [0; 2048];
-        while let Ok(length) = self.socket.recv(&mut buffer) {
-            all.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
-        }
-        all
+        self.manager.heard()
     }
 
     /// Waits until the service manager heard `what`; gives everything heard until then.

@@ -1,110 +1,109 @@
-//! The notifier against a real socket, and against environments that are wrong.
+//! The notifier before a manager that records, and its thread before one that refuses or hangs. What arrives at a real
+//! socket is tested with the whole box.
 
-use std::{ffi::OsString, os::unix::net::UnixDatagram, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
-use super::{Notifier, STATUS_BYTES_MAX, SocketAddr, SocketAddrExt, one_line};
+use sd_notify::NotifyState;
 
-/// A service manager's socket at a fresh path, and a notifier that talks to it under `more` environment.
-fn manager(more: &[(&str, &str)]) -> (UnixDatagram, Notifier, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let notifier = Notifier::from_environment(environment(path.to_str().unwrap(), more)).unwrap();
-    (socket, notifier, folder)
+use super::{Message, Notifier, QUEUE_MAX, Queue, STATUS_BYTES_MAX, one_line};
+
+/// A service manager that keeps what it hears, in the form in which it stands in the datagrams.
+#[derive(Clone, Default)]
+pub(crate) struct Recorder(Arc<Mutex<String>>);
+
+impl Recorder {
+    /// A notifier that talks to it under a watchdog of `watchdog`.
+    pub(crate) fn notifier(&self, watchdog: Option<Duration>) -> Notifier {
+        let heard = self.0.clone();
+        Notifier::new(watchdog, move |message| heard.lock().unwrap().push_str(&text(&message.states())))
+    }
+
+    /// Everything heard since this was last asked.
+    pub(crate) fn heard(&self) -> String {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
 }
 
-fn environment(socket: &str, more: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + use<> {
-    let mut all: Vec<(String, OsString)> = vec![("NOTIFY_SOCKET".to_owned(), socket.into())];
-    all.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.into())));
-    move |name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-}
-
-fn received(socket: &UnixDatagram) -> String {
-    let mut buffer = [0; 2048];
-    let length = socket.recv(&mut buffer).unwrap();
-    String::from_utf8(buffer[..length].to_vec()).unwrap()
+fn text(states: &[NotifyState<'_>]) -> String {
+    states.iter().map(|state| format!("{state}\n")).collect()
 }
 
 #[test]
 fn every_message_has_the_form_of_the_protocol() {
-    let (socket, notifier, _folder) = manager(&[]);
+    let manager = Recorder::default();
+    let notifier = manager.notifier(None);
     notifier.ready();
-    assert_eq!(received(&socket), "READY=1\n");
+    assert_eq!(manager.heard(), "READY=1\n");
     notifier.alive();
-    assert_eq!(received(&socket), "WATCHDOG=1\n");
+    assert_eq!(manager.heard(), "WATCHDOG=1\n");
     notifier.stopping();
-    assert_eq!(received(&socket), "STOPPING=1\nSTATUS=stopping\n");
+    assert_eq!(manager.heard(), "STOPPING=1\nSTATUS=stopping\n");
     notifier.status("3 of 3 healthy");
-    assert_eq!(received(&socket), "STATUS=3 of 3 healthy\n");
-}
-
-#[test]
-fn an_abstract_socket_is_reached_by_its_name() {
-    let name = format!("lucid-notify-{}", std::process::id());
-    let address = SocketAddr::from_abstract_name(&name).unwrap();
-    let socket = UnixDatagram::bind_addr(&address).unwrap();
-    Notifier::from_environment(environment(&format!("@{name}"), &[])).unwrap().ready();
-    assert_eq!(received(&socket), "READY=1\n");
+    assert_eq!(manager.heard(), "STATUS=3 of 3 healthy\n");
 }
 
 #[test]
 fn a_reason_can_not_smuggle_in_a_message_or_grow_without_end() {
-    let (socket, notifier, _folder) = manager(&[]);
-    notifier.status("disk\nREADY=1\r\nMAINPID=1");
-    assert_eq!(received(&socket), "STATUS=disk READY=1  MAINPID=1\n");
+    let manager = Recorder::default();
+    manager.notifier(None).status("disk\nREADY=1\r\nMAINPID=1");
+    assert_eq!(manager.heard(), "STATUS=disk READY=1  MAINPID=1\n");
     let long = one_line(&"ä".repeat(STATUS_BYTES_MAX));
     assert_eq!(long.len(), STATUS_BYTES_MAX);
     assert!(one_line(&format!("a{long}")).len() < STATUS_BYTES_MAX, "a letter is not cut in two");
 }
 
 #[test]
-fn the_watchdog_is_ours_only_when_it_is_addressed_to_us() {
-    let own = std::process::id().to_string();
+fn a_watchdog_of_no_time_at_all_is_none() {
+    let manager = Recorder::default();
     let period = Some(Duration::from_secs(15));
-    for (more, expected) in [
-        (vec![], None),
-        (vec![("WATCHDOG_USEC", "15000000")], period),
-        (vec![("WATCHDOG_USEC", "15000000"), ("WATCHDOG_PID", own.as_str())], period),
-        (vec![("WATCHDOG_USEC", "15000000"), ("WATCHDOG_PID", "1")], None),
-        (vec![("WATCHDOG_USEC", "nonsense"), ("WATCHDOG_PID", "1")], None),
-    ] {
-        assert_eq!(manager(&more).1.watchdog(), expected, "{more:?}");
+    for (given, expected) in [(None, None), (Some(Duration::ZERO), None), (period, period)] {
+        assert_eq!(manager.notifier(given).watchdog(), expected);
     }
 }
 
-#[test]
-fn a_wrong_environment_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let _socket = UnixDatagram::bind(&path).unwrap();
-    for value in ["0", "-1", "15s", "", "99999999999999999999999"] {
-        let wrong = environment(path.to_str().unwrap(), &[("WATCHDOG_USEC", value)]);
-        let error = Notifier::from_environment(wrong).unwrap_err().to_string();
-        assert!(error.contains("WATCHDOG_USEC") && error.contains(&format!("`{value}`")), "{error}");
-    }
-    for address in ["/nowhere/at/all", ""] {
-        let error = Notifier::from_environment(environment(address, &[])).unwrap_err().to_string();
-        assert!(error.contains("NOTIFY_SOCKET") && error.contains(address), "{error}");
-    }
+/// A queue before a manager that asks `answer` about every message, and what that manager has heard.
+fn queue(mut answer: impl FnMut() -> io::Result<()> + Send + 'static) -> (Queue, mpsc::Receiver<String>) {
+    let (hear, heard) = mpsc::channel();
+    let send = move |states: &[NotifyState<'_>]| {
+        hear.send(text(states)).unwrap();
+        answer()
+    };
+    (Queue::start(send).unwrap(), heard)
 }
 
 #[test]
-fn without_a_service_manager_nothing_is_said_and_nothing_fails() {
-    let notifier = Notifier::from_environment(|_| None).unwrap();
-    notifier.ready();
-    notifier.status("all is well");
-    assert_eq!(notifier.watchdog(), None);
-    Notifier::silent().stopping();
-}
-
-#[test]
-fn a_manager_that_does_not_read_or_has_gone_does_not_block_us() {
-    let (socket, notifier, _folder) = manager(&[]);
+fn a_manager_that_does_not_read_does_not_block_us() {
+    let (let_go, held) = mpsc::channel::<()>();
+    let (queue, heard) = queue(move || {
+        let _ = held.recv();
+        Ok(())
+    });
+    queue.put(Message::Ready);
+    assert_eq!(heard.recv().unwrap(), "READY=1\n");
+    // The thread hangs in that one: the queue takes what it may hold, and everything else is dropped.
     for _ in 0..10_000 {
-        notifier.alive();
+        queue.put(Message::Alive);
     }
-    assert_eq!(received(&socket), "WATCHDOG=1\n");
-    drop(socket);
-    notifier.alive();
+    queue.put(Message::Stopping);
+    drop((let_go, queue));
+    let rest: Vec<_> = heard.iter().collect();
+    assert_eq!(rest, vec!["WATCHDOG=1\n"; QUEUE_MAX]);
+}
+
+#[test]
+fn a_manager_that_refuses_is_told_again_in_order() {
+    let mut refusals = 2;
+    let (queue, heard) = queue(move || {
+        refusals -= 1;
+        if refusals >= 0 { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
+    });
+    for message in [Message::Ready, Message::Status("a".into()), Message::Alive, Message::Status("b".into())] {
+        queue.put(message);
+    }
+    drop(queue);
+    assert_eq!(heard.iter().collect::<String>(), "READY=1\nSTATUS=a\nWATCHDOG=1\nSTATUS=b\n");
 }
