@@ -166,7 +166,8 @@ fn certificate(settings: &Settings, state_dir: &Path, clock: &dyn Clock) -> Resu
         .map_err(|source| Failure::other("open the appliance's certificate", source))
 }
 
-fn make_state_dir(state_dir: &Path) -> Result<(), Failure> {
+/// Makes the state directory, readable by nobody else.
+pub(crate) fn make_state_dir(state_dir: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir);
     made.map_err(|source| Failure::Io {

@@ -108,6 +108,7 @@ pub(crate) fn recover(args: &cli::Recover) -> Result<ExitCode, Failure> {
     let key = read_secret("Recovery key")
         .map_err(|source| Failure::Io { attempted: "read the recovery key".to_owned(), source })?;
     let data = args.data_dir.join("data");
+    crate::run::make_state_dir(&args.state_dir)?;
     let on_other = if args.replace_identity { OnOtherIdentity::Replace } else { OnOtherIdentity::Refuse };
     let recovered = Vault::recover(&args.state_dir, &data, key.expose(), on_other)
         .map_err(|source| Failure::other(format!("recover `{}`", args.data_dir.display()), source))?;

@@ -1,0 +1,77 @@
+//! A disk that fills up: recording stops with room to spare for everything else, and goes on when there is room.
+
+use std::process::Stdio;
+
+use crate::{
+    bench::{LONG, Mount, Owner, Place, Program, eventually, mix, send, text},
+    crash::{announced, assert_no_panic},
+    proof::{assert_restored, record},
+};
+
+/// Incompressible and compressible in equal parts, so that about half of it is stored.
+const FIRST_BYTES: usize = 80_000_000;
+/// Does not fit beside the first one, and fits without it: 80 MiB, of which 16 are kept free.
+const SECOND_BYTES: usize = 100_000_000;
+
+#[test]
+fn a_recording_that_fills_the_disk_is_resumed_when_there_is_room() {
+    let place = Place::new();
+    let _mount = Mount::tmpfs(&place.data, "size=80m");
+    let running = place.start();
+    let owner = Owner::claim(&place, &running);
+    let first = record(&place, "first.bin", &mix(15, FIRST_BYTES));
+    let file = place.file("second.bin", &mix(16, SECOND_BYTES));
+    let client = Program::start(place.lucid().args(["record", text(&file)]), Stdio::null());
+    let id = announced(&client);
+    eventually("the client hears that the disk is full", LONG, || {
+        let said = client.said();
+        if said.contains("status 507, disk_full") { Ok(()) } else { Err(said) }
+    });
+
+    // The others have room, and work.
+    let engine = owner.wait_for("blockchain-engine", "healthy");
+    assert_eq!(engine["restarts"], 0, "the chain ran into the full disk: {engine}");
+    let height = owner.head()["height"].as_u64().unwrap();
+    owner.wait_for_block_above(height + 1);
+    owner.assert_others_healthy(&["storage-watch"]);
+    let session = owner.session(&id).unwrap();
+    assert_eq!(session["state"], "recording", "{session}");
+    let durable = session["durable_bytes"].as_u64().unwrap();
+    assert!(durable > 0, "{session}");
+    let json = [("Content-Type", "application/json")];
+    eventually("the refusal of another recording", LONG, || {
+        let reply = owner.ask("POST", "/api/sessions", &json, b"{\"label\":\"late\"}");
+        if reply.status == 507 { Ok(reply.expect_problem(507, "disk_full")) } else { Err(reply.text()) }
+    });
+    let offset = durable.to_string();
+    let headers =
+        [("Content-Type", "application/partial-upload"), ("Upload-Offset", offset.as_str()), ("Upload-Complete", "?0")];
+    let target = format!("/api/sessions/{id}/stream");
+    owner.ask("PATCH", &target, &headers, &mix(0, 2_000_000)).expect_problem(507, "disk_full");
+    assert_restored(&place, &first, &place.path("first.bin"), "restored-1.bin");
+
+    // With room again, it goes on by itself: to the client it was a pause.
+    place.cli(&["delete", &first, "--yes"]).expect(0);
+    client.end(LONG).expect(0);
+    assert_restored(&place, &id, &file, "restored-2.bin");
+    owner.validate_chain();
+    owner.wait_for_all();
+    assert_no_panic(&running);
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_holds_its_services_up() {
+    let place = Place::new();
+    let mount = Mount::tmpfs(&place.data, "size=2m");
+    let running = place.start();
+    crate::bench::wait_for_health(place.port("session-storage"), "waiting");
+    crate::bench::wait_for_health(place.port("blockchain-engine"), "waiting");
+    crate::bench::wait_for_health(place.port("auth-service"), "healthy");
+    send(place.dashboard(), "GET", "/claim", &[], b"").expect(200);
+    assert!(running.said().contains("full"), "{}", running.said());
+    mount.remount("size=64m");
+    let owner = Owner::claim(&place, &running);
+    owner.wait_for_all();
+    record(&place, "recording.bin", &mix(17, 1_500_000));
+    assert_no_panic(&running);
+}

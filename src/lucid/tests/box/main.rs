@@ -1,0 +1,36 @@
+//! The whole box from outside: the real binary, its real command line, real faults.
+//!
+//! Each test has a directory, ports and processes of its own, and ends only processes that it started. Nothing waits for
+//! a duration: tests poll for a state, with a limit. Some faults need root and a Linux that allows mounts: those tests
+//! fail elsewhere, and say what to do. Programs used: `age`, `libfaketime`, `promtool`, `mkfs.ext4`, `mount`.
+//!
+//! `LUCID_KILLS` sets how often the server is killed during one recording (default 8); `LUCID_SEED` repeats a run.
+
+#[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod data_dir;
+#[cfg(test)]
+mod disk_full;
+#[cfg(test)]
+mod flood;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod observed;
+#[cfg(test)]
+mod offline;
+#[cfg(test)]
+mod proof;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod services;
+#[cfg(test)]
+mod stopping;
