@@ -10,7 +10,7 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use lucid_http::{Caller, DeveloperCaller, Json, Path, Problem, Query};
+use lucid_http::{AdminCaller, Caller, DeveloperCaller, Json, Path, Problem, Query};
 use lucid_ports::{AnchorError, AnchorState, Anchoring, BlockSummary, Chain, ChainError, Head, SessionId, Validation};
 use lucid_proof::hash::Hash;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub fn chain(chain: ChainPort) -> Router {
 }
 
 /// `/api/anchors`: POST queues an anchor (202, or 200 if it is in a block already), GET `{session}` tells its state. For
-/// the port of session-anchoring.
+/// the port of session-anchoring. Queueing is for administrators: a wrong anchor keeps a session from its right one.
 pub fn anchoring(anchoring: AnchoringPort) -> Router {
     Router::new()
         .route("/api/anchors", post(submit))
@@ -166,7 +166,7 @@ async fn validate(_: DeveloperCaller, State(chain): Chained) -> Result<impl Into
 }
 
 async fn submit(
-    _: DeveloperCaller,
+    _: AdminCaller,
     State(port): State<AnchoringPort>,
     Json(view): Json<AnchorView>,
 ) -> Result<impl IntoResponse, Problem> {

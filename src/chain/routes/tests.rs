@@ -24,6 +24,7 @@ impl Authenticator for ByName {
         let role = match bearer {
             "user" => Role::User,
             "developer" => Role::Developer,
+            "admin" => Role::Admin,
             _ => return Err(AuthError::Invalid),
         };
         Ok(Identity { user: bearer.to_owned(), role, token_id: uuid::Uuid::nil() })
@@ -58,7 +59,7 @@ async fn the_chain_is_read_and_anchored_over_http() {
     let router = router.layer(authenticate_with(Arc::new(ByName)));
 
     let view = serde_json::to_value(AnchorView::new(&anchor(1))).unwrap();
-    let post = |body: Value| call(&router, Method::POST, "/api/anchors", "developer", Some(body));
+    let post = |body: Value| call(&router, Method::POST, "/api/anchors", "admin", Some(body));
     let (status, body) = post(view.clone()).await;
     assert_eq!((status, body.contains("pending")), (StatusCode::ACCEPTED, true), "{body}");
     let conflict = serde_json::to_value(AnchorView::new(&other_anchor(1))).unwrap();
@@ -114,6 +115,7 @@ async fn refusals_say_why() {
         (Method::GET, "/api/chain/log-proof/999999", "", 400, "out_of_range"),
         (Method::POST, "/api/chain/validate", "user", 403, "role_required"),
         (Method::POST, "/api/anchors", "user", 403, "role_required"),
+        (Method::POST, "/api/anchors", "developer", 403, "role_required"),
     ];
     for (method, path, role, status, code) in cases {
         let (found, body) = call(&router, method, path, role, None).await;
@@ -132,7 +134,7 @@ async fn refusals_say_why() {
     for (field, value) in changes {
         let mut body = good.clone();
         body[field] = value;
-        let (status, body) = call(&router, Method::POST, "/api/anchors", "developer", Some(body)).await;
+        let (status, body) = call(&router, Method::POST, "/api/anchors", "admin", Some(body)).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{field}: {body}");
     }
     running.stop().await;
