@@ -101,6 +101,14 @@ impl ChainStore {
         Store::open(path, &SCHEMA, Options::default())
     }
 
+    /// Height of the newest block in `store`, whoever began its chain; nothing if none was begun.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn height_in(store: &Store) -> Result<Option<u64>, StoreError> {
+        Ok(store.read(|tx| tx.get(&HEAD, &ONLY))?.map(|head| head.height))
+    }
+
     /// The chain in `store`, if it was begun. `own` is this appliance's public key.
     ///
     /// # Errors

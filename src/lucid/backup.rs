@@ -50,6 +50,9 @@ pub(crate) struct StoreSource {
 pub(crate) struct Sources {
     pub(crate) state_dir: PathBuf,
     pub(crate) data_root: PathBuf,
+    /// In the order in which they are saved: the chain before the recordings. An anchor in the restored chain then
+    /// always belongs to a recording that the restored store knows complete. One that was anchored in between is put
+    /// back to waiting for its anchor; in the other order it would have fewer chunks than its anchor says, for ever.
     pub(crate) stores: Vec<StoreSource>,
     pub(crate) repository: Slot<Repository>,
     pub(crate) accounts: Arc<dyn Accounts>,
@@ -104,3 +107,6 @@ async fn note(sources: &Sources, user: &str) {
         tracing::warn!(%error, "a backup is not in the audit log");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,9 @@ use std::{
     process::ExitCode,
 };
 
+use lucid_chain::ChainStore;
 use lucid_client::Console;
-use lucid_store::{MODE_SECRET, Schema, Store};
+use lucid_store::{MODE_SECRET, Options, Schema, Store};
 use lucid_vault::{OnOtherIdentity, Vault, VaultError, decrypt_with_recovery};
 
 use super::{FORMAT, HEAD, SNAPSHOT};
@@ -36,8 +37,7 @@ pub(crate) fn restore(args: &cli::Restore) -> Result<ExitCode, Failure> {
     let reader =
         decrypt_with_recovery(io::BufReader::new(file), key.expose()).map_err(|error| Failure::other(name(), error))?;
     let (state_draft, data_draft) = (draft(state), draft(data));
-    let unpacked = unpack(reader, &state_draft, &data_draft)
-        .and_then(|()| take_over(&state_draft, &data_draft, key.expose()).map_err(io::Error::other))
+    let unpacked = fill(reader, &state_draft, &data_draft, key.expose())
         .and_then(|()| std::fs::rename(&state_draft, state))
         .and_then(|()| std::fs::rename(&data_draft, data));
     if let Err(error) = unpacked {
@@ -53,6 +53,35 @@ pub(crate) fn restore(args: &cli::Restore) -> Result<ExitCode, Failure> {
         data.display()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes both directories from a decrypted backup, ready to be started from.
+pub(super) fn fill(reader: impl Read, state: &Path, data: &Path, recovery_key: &str) -> io::Result<()> {
+    unpack(reader, state, data)?;
+    take_over(state, data, recovery_key).map_err(io::Error::other)?;
+    catch_up(data)
+}
+
+/// The recordings were copied after the chain: those that count as anchored in blocks that it does not have wait for
+/// their anchor again.
+fn catch_up(data: &Path) -> io::Result<()> {
+    let chain = Store::open(&store_of(data, &lucid_chain::SCHEMA)?, &lucid_chain::SCHEMA, Options::default());
+    let newest = chain.and_then(|chain| ChainStore::height_in(&chain)).map_err(io::Error::other)?;
+    let path = store_of(data, &lucid_sessions::SCHEMA)?;
+    let recordings = Store::open(&path, &lucid_sessions::SCHEMA, Options::default()).map_err(io::Error::other)?;
+    let waiting = lucid_sessions::unanchor_above(&recordings, newest).map_err(io::Error::other)?;
+    if waiting > 0 {
+        Terminal.line(&format!(
+            "{waiting} recordings were anchored while the backup was taken: they will be anchored anew"
+        ));
+    }
+    Ok(())
+}
+
+/// The file of a service's store, which every backup has.
+fn store_of(data: &Path, schema: &Schema) -> io::Result<PathBuf> {
+    let path = data.join("data").join(schema.name).join(format!("{}.redb", schema.name));
+    if path.exists() { Ok(path) } else { Err(wrong(&format!("it holds no store `{}`", schema.name))) }
 }
 
 /// The device secret stays on its machine, so this one gets its own. The identity is the one that the state brought.
@@ -94,7 +123,8 @@ fn unpack(reader: impl Read, state: &Path, data: &Path) -> io::Result<()> {
             (_, Ok(rest)) => data.join("data").join(rest),
             _ => return Err(wrong(&format!("`{}` has no place", name.display()))),
         };
-        place(&mut entry, &path)?;
+        place(&mut entry, &path)
+            .map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))?;
     }
     // The archive ends before the encryption does; reading on proves that nothing was cut off.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;

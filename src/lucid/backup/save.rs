@@ -30,11 +30,14 @@ pub(super) fn save(
     {
         let mut archive: Archive<'_> = tar::Builder::new(&mut encrypted);
         head(sources, &mut archive)?;
-        // Keys first, then the rows that need them, then the chunks that the rows count; deletions are held up meanwhile.
-        for (place, store) in stores {
-            snapshot(sources, place, store, &mut archive)?;
-        }
+        // The state first: the head of the chain that it names must be in the chain's snapshot, or the restored chain
+        // would count as an old copy. Then all snapshots, one right after the other, however slowly the reader takes
+        // them; then the chunks that their rows count; deletions are held up meanwhile.
         tree(&sources.state_dir, Path::new("state"), &mut archive)?;
+        let spooled = stores.iter().map(|(place, store)| Ok((*place, spool(sources, store)?)));
+        for (place, file) in spooled.collect::<io::Result<Vec<_>>>()? {
+            append(&mut archive, Path::new(&format!("{place}.{SNAPSHOT}")), file.metadata()?.len(), file)?;
+        }
         tree(&sources.data_root.join("data"), Path::new("data"), &mut archive)?;
         archive.finish()?;
     }
@@ -52,15 +55,15 @@ fn head(sources: &Sources, archive: &mut Archive<'_>) -> io::Result<()> {
     append(archive, Path::new(HEAD), text.len() as u64, text.as_bytes())
 }
 
-/// A snapshot's length is known only when it is written: it takes the way over a file on the data disk.
-fn snapshot(sources: &Sources, place: &str, store: &Store, archive: &mut Archive<'_>) -> io::Result<()> {
-    let mut spool = tempfile::tempfile_in(sources.data_root.join("backup"))?;
-    store.snapshot(&mut spool).map_err(io::Error::other)?;
-    io::Seek::rewind(&mut spool)?;
-    append(archive, Path::new(&format!("{place}.{SNAPSHOT}")), spool.metadata()?.len(), spool)
+/// A snapshot of now, in a file on the data disk that goes with its handle.
+fn spool(sources: &Sources, store: &Store) -> io::Result<File> {
+    let mut file = tempfile::tempfile_in(sources.data_root.join("backup"))?;
+    store.snapshot(&mut file).map_err(io::Error::other)?;
+    io::Seek::rewind(&mut file)?;
+    Ok(file)
 }
 
-/// Every plain file below `dir`, in order, but for stores and what stays on its machine.
+/// Every plain file below `dir`, in order, but for stores, their markers, and what stays on its machine.
 fn tree(dir: &Path, name: &Path, archive: &mut Archive<'_>) -> io::Result<()> {
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
@@ -72,9 +75,14 @@ fn tree(dir: &Path, name: &Path, archive: &mut Archive<'_>) -> io::Result<()> {
         if kind.is_dir() {
             tree(&path, &name, archive)?;
         } else if kind.is_file() && is_saved(&path) {
-            // A file that was replaced or removed since it was listed is not part of this moment.
-            let Ok(file) = File::open(&path) else { continue };
-            append(archive, &name, file.metadata()?.len(), file)?;
+            match File::open(&path) {
+                // One that was removed since it was listed is not part of this moment.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => {
+                    let file = opened?;
+                    append(archive, &name, file.metadata()?.len(), file)?;
+                }
+            }
         }
     }
     Ok(())
@@ -82,7 +90,8 @@ fn tree(dir: &Path, name: &Path, archive: &mut Archive<'_>) -> io::Result<()> {
 
 fn is_saved(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let is_store = path.extension().is_some_and(|extension| extension == "redb");
+    // Putting a snapshot back makes the store's marker, too.
+    let is_store = name.ends_with(".redb") || name.ends_with(".redb.id");
     !is_store && !LEFT_OUT.contains(&name) && !name.starts_with('.')
 }
 

@@ -78,15 +78,15 @@ impl Starter<'_> {
             state_dir: self.ground.state_dir.clone(),
             data_root: self.ground.data_root.clone(),
             stores: vec![
-                source("state/auth-service/auth-service.redb", Arc::new(move || Ok((*auth.get()?).clone()))),
-                source(
-                    "data/session-storage/session-storage.redb",
-                    Arc::new(move || Ok(sessions.get()?.store().clone())),
-                ),
                 source(
                     "data/blockchain-engine/blockchain-engine.redb",
                     Arc::new(move || Ok(chain.get()?.store().clone())),
                 ),
+                source(
+                    "data/session-storage/session-storage.redb",
+                    Arc::new(move || Ok(sessions.get()?.store().clone())),
+                ),
+                source("state/auth-service/auth-service.redb", Arc::new(move || Ok((*auth.get()?).clone()))),
             ],
             repository: links.repository.1.clone(),
             accounts: links.accounts.clone(),
