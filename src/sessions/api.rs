@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{
-    repository::Repository,
+    repository::{Repository, RepositoryError},
     session_api::{Access, SessionApiDeps},
     uploads::{UploadError, Uploads},
 };
@@ -151,7 +151,7 @@ fn problem(error: RecordingsError) -> Problem {
     }
 }
 
-fn upload_problem(error: UploadError) -> Problem {
+pub(crate) fn upload_problem(error: UploadError) -> Problem {
     let text = error.to_string();
     match error {
         UploadError::Label => Problem::bad_request("bad_label", text),
@@ -159,6 +159,11 @@ fn upload_problem(error: UploadError) -> Problem {
             Problem::conflict("mismatching_upload_offset", text).with_header(UPLOAD_OFFSET, HeaderValue::from(expected))
         }
         UploadError::Complete(_) => Problem::conflict("completed_upload", text),
+        // It was ended while it was attached.
+        UploadError::Repository(RepositoryError::WrongState { id, .. }) => {
+            Problem::conflict("completed_upload", UploadError::Complete(id).to_string())
+        }
+        UploadError::TooLong => Problem::payload_too_large("recording_too_long", text),
         UploadError::Superseded => Problem::conflict("superseded_upload", text),
         UploadError::TooMany(_) => Problem::unavailable("too_many_uploads", text).with_retry_after_s(10),
         UploadError::DiskFull => Problem::insufficient_storage("disk_full", text),
@@ -168,7 +173,7 @@ fn upload_problem(error: UploadError) -> Problem {
         UploadError::Repository(error) if error.is_disk_full() => {
             Problem::insufficient_storage("disk_full", UploadError::DiskFull.to_string())
         }
-        UploadError::Repository(crate::repository::RepositoryError::NotFound(id)) => {
+        UploadError::Repository(RepositoryError::NotFound(id)) => {
             Problem::not_found("no_such_recording", RecordingsError::NotFound(id).to_string())
         }
         UploadError::Chunk(_) | UploadError::Pool(_) | UploadError::Repository(_) => Problem::internal(&error),

@@ -10,6 +10,7 @@
 //! [`Uploads`]. A byte is acknowledged only when its chunk and the row that counts it are on disk.
 
 mod api;
+mod attachments;
 mod chunk;
 mod chunker;
 mod content;
@@ -37,3 +38,6 @@ pub use session_api::{RecordingsPort, SessionApi, SessionApiDeps, SessionApiStat
 pub use session_pipeline::{PipelineConfig, SessionPipeline, SessionPipelineDeps, SessionPipelineStatus};
 pub use session_storage::{SessionStorage, SessionStorageDeps, SessionStorageStatus};
 pub use uploads::{UploadError, Uploads};
+
+#[cfg(test)]
+mod tests;

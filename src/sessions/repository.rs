@@ -14,7 +14,9 @@ use lucid_proof::{
 use lucid_store::{Blobs, Options, Reader, Store, StoreError, WriteTx};
 use lucid_vault::{Rotation, SessionKey, Vault, VaultError};
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
+use tracing::Instrument;
 
+use crate::attachments::Attachments;
 use crate::rows::{BY_OWNER, CHUNKS, ChunkRow, GENERATION, KEYS, META, SCHEMA, SESSIONS, SessionRow, UNFINISHED};
 
 /// Chunk rows read at once: bounds the memory of a long session.
@@ -94,6 +96,7 @@ pub struct Repository {
     keys: Mutex<()>,
     /// Held for reading by backups, for writing by deletions.
     stays: Arc<RwLock<()>>,
+    attachments: Attachments,
 }
 
 impl Repository {
@@ -104,8 +107,9 @@ impl Repository {
     pub fn open(data_dir: &Path, vault: Vault) -> Result<Self> {
         let store = Store::open(&data_dir.join("session-storage.redb"), &SCHEMA, Options::default())?;
         let blobs = Blobs::open(&data_dir.join("chunks"))?;
-        vault.settle(store.read(|tx| tx.get(&META, GENERATION))?)?;
-        let repository = Self { store, blobs, vault, keys: Mutex::new(()), stays: Arc::default() };
+        let (keys, stays, attachments) = Default::default();
+        let repository = Self { store, blobs, vault, keys, stays, attachments };
+        repository.settle_keys()?;
         repository.sweep()?;
         Ok(repository)
     }
@@ -130,16 +134,37 @@ impl Repository {
         self.stays.clone().read_owned().await
     }
 
-    /// Chunk files without a session are what a cut between the two halves of a deletion leaves.
+    /// Who uploads to which recording.
+    pub(crate) fn attachments(&self) -> &Attachments {
+        &self.attachments
+    }
+
+    /// Finishes or drops a rotation that was cut short, as the store says.
+    fn settle_keys(&self) -> Result<()> {
+        Ok(self.vault.settle(self.store.read(|tx| tx.get(&META, GENERATION))?)?)
+    }
+
+    /// Chunk files without a session are what a cut between the two halves of a deletion leaves; files that no row of
+    /// their session counts are what a cut leaves of an upload.
     fn sweep(&self) -> Result<()> {
-        for id in self.blobs.ids()? {
-            let known = match id.parse::<SessionId>() {
-                Ok(session) => self.store.read(|tx| tx.contains(&SESSIONS, &session.bytes()))?,
-                Err(_) => true,
-            };
-            if !known {
-                tracing::info!(session = id, "removing chunks that an interrupted deletion left");
-                self.blobs.remove_all(&id)?;
+        for name in self.blobs.ids()? {
+            let Ok(id) = name.parse::<SessionId>() else { continue };
+            match self.store.read(|tx| tx.get(&SESSIONS, &id.bytes()))? {
+                Some(row) if row.state == RecordingState::Recording => self.remove_from(id, row.chunks)?,
+                Some(_) => {}
+                None => {
+                    tracing::info!(session = name, "removing chunks that an interrupted deletion left");
+                    self.blobs.remove_all(&name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_from(&self, id: SessionId, from: u64) -> Result<()> {
+        for index in self.blobs.list(&id.to_string())? {
+            if index >= from {
+                self.blobs.remove(&id.to_string(), index)?;
             }
         }
         Ok(())
@@ -151,6 +176,8 @@ impl Repository {
         let row = SessionRow::new(owner, label, now.unix_ms, now.trust);
         let owner = owner.to_owned();
         let _keys = self.keys.lock().await;
+        // A deletion may have failed between its steps: it must not stand in the way of recordings until a restart.
+        self.settle_keys()?;
         let (_, wrapped) = self.vault.new_session_key()?;
         self.store
             .write(move |tx| {
@@ -172,15 +199,7 @@ impl Repository {
 
     /// Removes chunk files from `from` on: an upload that ended in the middle may have left some that no row counts.
     pub(crate) async fn discard_uncounted(self: &Arc<Self>, id: SessionId, from: u64) -> Result<()> {
-        self.blocking(move |this| {
-            for index in this.blobs.list(&id.to_string())? {
-                if index >= from {
-                    this.blobs.remove(&id.to_string(), index)?;
-                }
-            }
-            Ok(())
-        })
-        .await
+        self.blocking(move |this| this.remove_from(id, from)).await
     }
 
     /// Makes the bytes of one chunk durable. No row counts them yet.
@@ -228,7 +247,7 @@ impl Repository {
         self.update(id, move |row| {
             if row.state == RecordingState::Recording {
                 row.state = RecordingState::Sealing;
-                row.ended_ms = Some(now.unix_ms.max(row.started_ms));
+                row.ended_ms = Some(now.unix_ms.max(row.last_ms));
                 row.time_trust = row.time_trust.min(now.trust as u8);
             }
             Ok(())
@@ -351,9 +370,19 @@ impl Repository {
 
     /// Deletes a recording by shredding: the wrapping key is replaced, the other sessions' keys are wrapped anew, and
     /// the old wrapping key is destroyed; then the chunk files are removed.
+    ///
+    /// On a task of its own: a caller that goes away in the middle must not leave the rotation half done.
     pub(crate) async fn shred(self: &Arc<Self>, id: SessionId) -> Result<()> {
-        let _stays = self.stays.try_write().map_err(|_| RepositoryError::BackupRunning)?;
+        let this = self.clone();
+        let shredding = async move { this.shred_to_the_end(id).await };
+        tokio::spawn(shredding.in_current_span()).await.map_err(|_| RepositoryError::Panicked)?
+    }
+
+    async fn shred_to_the_end(self: &Arc<Self>, id: SessionId) -> Result<()> {
+        // First the keys: behind them deletions queue, and who then holds the other is a backup.
         let _keys = self.keys.lock().await;
+        let _stays = self.stays.try_write().map_err(|_| RepositoryError::BackupRunning)?;
+        self.settle_keys()?;
         let rotation = Arc::new(self.vault.begin_rotation()?);
         let during = rotation.clone();
         let forgotten = self.store.try_write(move |tx| forget(tx, id, &during)).await;
@@ -382,7 +411,7 @@ impl Repository {
 }
 
 /// Removes every row of a session and wraps the other sessions' keys anew, in one transaction.
-fn forget(tx: &mut WriteTx<'_>, id: SessionId, rotation: &Rotation) -> Result<()> {
+pub(crate) fn forget(tx: &mut WriteTx<'_>, id: SessionId, rotation: &Rotation) -> Result<()> {
     let row = tx.get(&SESSIONS, &id.bytes())?.ok_or(RepositoryError::NotFound(id))?;
     if row.state == RecordingState::Recording {
         return Err(RepositoryError::WrongState { id, state: row.state });

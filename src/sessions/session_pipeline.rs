@@ -4,11 +4,12 @@
 //! in between. Must never hold more than a bounded number of chunks in memory. Degraded: when recordings wait for the
 //! chain.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lucid_device::Clock;
 use lucid_kit::{Ctx, Event, Health, Lease, Lender, Pool, Service, Slot, Unavailable};
-use lucid_ports::{RecordingState, Storage};
+use lucid_ports::{RecordingState, SessionId, Storage};
+use lucid_proof::time::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -68,7 +69,25 @@ pub struct SessionPipeline {
     progress: Progress,
     clock: Arc<dyn Clock>,
     idle_max: Duration,
+    /// Recordings that nobody uploads to. Not kept over restarts: no client can come back to an appliance that is off.
+    idle: HashMap<SessionId, Idle>,
     _lease: Lease<Uploads>,
+}
+
+/// Since when nothing has happened to a recording.
+#[derive(Clone, Copy)]
+struct Idle {
+    /// By the monotonic clock: the other one may step by years when a time server is found.
+    since_ms: u64,
+    /// Its bytes then: an upload may be shorter than a tick.
+    durable_bytes: u64,
+}
+
+impl Drop for SessionPipeline {
+    /// However this incarnation ends, its uploads end with it.
+    fn drop(&mut self) {
+        self.uploads.interrupt();
+    }
 }
 
 /// Why the pipeline could not go on.
@@ -106,6 +125,7 @@ impl Service for SessionPipeline {
             progress: deps.progress.clone(),
             clock: deps.clock.clone(),
             idle_max: config.idle_max,
+            idle: HashMap::new(),
             _lease: deps.uploads.lend(uploads.clone()),
             uploads,
         })
@@ -137,30 +157,48 @@ impl Service for SessionPipeline {
 
 impl SessionPipeline {
     /// Looks at every recording that is not anchored yet, and does for each what can be done now.
-    async fn reconcile(&self) -> Result<SessionPipelineStatus, PipelineError> {
+    async fn reconcile(&mut self) -> Result<SessionPipelineStatus, PipelineError> {
         // A short restart of session-storage is no reason to break the uploads that only wait for it.
         let Ok(repository) = self.repository.get() else { return Ok(self.status(0)) };
-        let mut waiting = 0;
+        let (mut waiting, mut idle) = (0, HashMap::new());
         for id in repository.unfinished()? {
-            let recording = repository.get(id)?;
+            let recording = match repository.get(id) {
+                // Deleted since the list was made.
+                Err(RepositoryError::NotFound(_)) => continue,
+                recording => recording?,
+            };
             if recording.state == RecordingState::Recording {
-                self.end_if_idle(&repository, id).await?;
+                idle.extend(self.end_if_idle(&repository, id).await?.map(|since| (id, since)));
             } else {
                 waiting += 1;
                 self.progress.advance_logged(&repository, id).await;
             }
         }
+        self.idle = idle;
         Ok(self.status(waiting))
     }
 
-    async fn end_if_idle(&self, repository: &Repository, id: lucid_ports::SessionId) -> Result<(), RepositoryError> {
-        let now = stamp(&*self.clock);
-        let idle_ms = now.unix_ms.saturating_sub(repository.row(id)?.last_ms);
-        if u128::from(idle_ms) > self.idle_max.as_millis() && self.uploads.is_idle(id) {
-            tracing::warn!(session = %id, idle_s = idle_ms / 1000, "its client did not come back: ended as it is");
-            repository.end(id, now).await?;
+    /// Ends a recording that has been idle for too long; else gives since when it is, if it is.
+    async fn end_if_idle(&self, repository: &Arc<Repository>, id: SessionId) -> Result<Option<Idle>, RepositoryError> {
+        let Some(_attachment) = repository.attachments().claim(id) else { return Ok(None) };
+        // Read behind the attachment: what an upload did until a moment ago counts.
+        let row = repository.row(id)?;
+        if row.state != RecordingState::Recording {
+            return Ok(None);
         }
-        Ok(())
+        let durable_bytes = row.durable_bytes;
+        let now_ms = self.clock.monotonic_ms();
+        let former = self.idle.get(&id).filter(|idle| idle.durable_bytes == durable_bytes);
+        let idle = former.copied().unwrap_or(Idle { since_ms: now_ms, durable_bytes });
+        let idle_ms = now_ms.saturating_sub(idle.since_ms);
+        if u128::from(idle_ms) <= self.idle_max.as_millis() {
+            return Ok(Some(idle));
+        }
+        tracing::warn!(session = %id, idle_s = idle_ms / 1000, "its client did not come back: ended as it is");
+        repository.discard_uncounted(id, row.chunks).await?;
+        // It ended with its last byte, not when we lost patience.
+        repository.end(id, Timestamp { unix_ms: row.last_ms, trust: stamp(&*self.clock).trust }).await?;
+        Ok(None)
     }
 
     fn status(&self, waiting_for_chain: usize) -> SessionPipelineStatus {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use lucid_device::Clock;
 use lucid_kit::{Class, Pool};
 use lucid_ports::{SessionId, Storage};
-use lucid_proof::hash::LeafHasher;
+use lucid_proof::{hash::LeafHasher, manifest::CHUNKS_MAX};
 use lucid_vault::SessionKey;
 use tokio::{
     sync::{mpsc, watch},
@@ -113,6 +113,9 @@ impl Upload {
         sealing: &mpsc::Sender<Sealing>,
     ) -> Result<(), UploadError> {
         self.require_space()?;
+        if *index >= CHUNKS_MAX {
+            return Err(UploadError::TooLong);
+        }
         let room = sealing.reserve().await.map_err(|_| UploadError::Interrupted)?;
         room.send(tokio::spawn(self.clone().seal(*index, plain)));
         *index += 1;

@@ -1,22 +1,22 @@
 //! Uploads under way: at most one a session, a bounded number in all.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{
+    Stream, StreamExt,
+    future::{Either, select},
+};
 use lucid_device::Clock;
 use lucid_kit::{Pool, PoolError, Slot, Unavailable};
 use lucid_ports::{Recording, RecordingState, SessionId, Storage};
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use lucid_proof::manifest::CHUNKS_MAX;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
+    attachments::{Attachment, NotAttached},
     chunk::ChunkError,
     chunker::Cut,
     progress::{Progress, stamp},
@@ -27,8 +27,6 @@ use crate::{
 
 /// Pieces of a body that may wait; a piece is what one read of the socket gave.
 const PIECES_MAX: usize = 4;
-/// How long a new upload waits for the one it replaces to make its last bytes durable.
-const TAKE_OVER_MAX: Duration = Duration::from_secs(30);
 /// Longest label in characters.
 const LABEL_CHARS_MAX: usize = 200;
 
@@ -49,6 +47,9 @@ pub enum UploadError {
     /// The recording takes no more bytes.
     #[error("recording {0} is complete: it takes no more bytes")]
     Complete(SessionId),
+    /// It has as many chunks as a manifest can state.
+    #[error("the recording has {CHUNKS_MAX} chunks, as many as one can have: end it and begin another")]
+    TooLong,
     /// A newer connection took over.
     #[error("a newer connection took this upload over")]
     Superseded,
@@ -86,17 +87,9 @@ pub struct Uploads {
     clock: Arc<dyn Clock>,
     storage: watch::Receiver<Storage>,
     progress: Progress,
-    active: Mutex<HashMap<SessionId, Active>>,
     room: Arc<Semaphore>,
     drivers: TaskTracker,
     stop: CancellationToken,
-}
-
-/// The upload that a session has now, or had last.
-#[derive(Default)]
-struct Active {
-    lock: Arc<tokio::sync::Mutex<()>>,
-    cancel: CancellationToken,
 }
 
 /// An upload that takes bytes.
@@ -113,14 +106,15 @@ impl Attached {
         bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Result<Recording, UploadError> {
         let whole = loop {
-            match bytes.next().await {
-                Some(Ok(piece)) => {
+            // An upload that has ended by itself tells its client now, and not when the next bytes come.
+            match select(pin!(bytes.next()), pin!(self.body.closed())).await {
+                Either::Left((Some(Ok(piece)), _)) => {
                     if self.body.send(Piece::Data(piece)).await.is_err() {
                         break false;
                     }
                 }
-                Some(Err(_)) => break false,
-                None => break true,
+                Either::Left((None, _)) => break true,
+                Either::Left((Some(Err(_)), _)) | Either::Right(_) => break false,
             }
         };
         if whole {
@@ -142,9 +136,8 @@ impl Uploads {
         progress: Progress,
         stop: CancellationToken,
     ) -> Self {
-        let (active, drivers) = (Mutex::default(), TaskTracker::new());
         let room = Arc::new(Semaphore::new(config.uploads_max));
-        Self { config, repository, pool, clock, storage, progress, active, room, drivers, stop }
+        Self { config, repository, pool, clock, storage, progress, room, drivers: TaskTracker::new(), stop }
     }
 
     /// How many uploads run.
@@ -152,15 +145,14 @@ impl Uploads {
         self.drivers.len()
     }
 
-    /// Whether no upload of this session is running or about to.
-    pub(crate) fn is_idle(&self, id: SessionId) -> bool {
-        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        active.get(&id).is_none_or(|former| Arc::strong_count(&former.lock) == 1)
+    /// Tells all uploads to end; what has arrived is made durable.
+    pub(crate) fn interrupt(&self) {
+        self.stop.cancel();
     }
 
-    /// Ends all uploads; what has arrived is made durable.
+    /// As [`Uploads::interrupt`], and waits until they have ended.
     pub(crate) async fn close(&self) {
-        self.stop.cancel();
+        self.interrupt();
         self.drivers.close();
         self.drivers.wait().await;
     }
@@ -181,16 +173,18 @@ impl Uploads {
     /// Ends an upload that may hang half-dead, and tells how far the recording is. What its client does before it
     /// resumes.
     pub(crate) async fn settle(&self, id: SessionId) -> Result<Recording, UploadError> {
-        let (_guard, _) = self.take_over(id).await?;
-        Ok(self.repository.get()?.get(id)?)
+        let repository = self.repository.get()?;
+        let (_attachment, _) = self.take_over(&repository, id).await?;
+        Ok(repository.get(id)?)
     }
 
     /// Attaches a connection that goes on at `offset`; with `last`, the body's end is the recording's end.
     pub(crate) async fn attach(&self, id: SessionId, offset: u64, last: bool) -> Result<Attached, UploadError> {
-        let permit = self.room.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| UploadError::TooMany(self.config.uploads_max))?;
-        let (guard, cancel) = self.take_over(id).await?;
         let repository = self.repository.get()?;
+        let (attachment, cancel) = self.take_over(&repository, id).await?;
+        // Only now: the upload that was taken over may have had the last place.
+        let place = self.room.clone().try_acquire_owned();
+        let place = place.map_err(|_| UploadError::TooMany(self.config.uploads_max))?;
         let recording = repository.get(id)?;
         if recording.state != RecordingState::Recording {
             return Err(UploadError::Complete(id));
@@ -210,7 +204,7 @@ impl Uploads {
             clock: self.clock.clone(),
             storage: self.storage.clone(),
         };
-        Ok(self.drive(upload, cancel, last, (guard, permit)))
+        Ok(self.drive(upload, cancel, last, (place, attachment)))
     }
 
     /// Runs the upload on a task of its own: a connection that breaks must not take chunks that are being sealed with
@@ -219,10 +213,10 @@ impl Uploads {
         let (body, pieces) = mpsc::channel(PIECES_MAX);
         let (tell, outcome) = oneshot::channel();
         let (id, repository, clock) = (upload.id, upload.repository.clone(), self.clock.clone());
-        let progress = self.progress.clone();
+        let (progress, stop) = (self.progress.clone(), self.stop.clone());
         let work = async move {
-            let ended = finish(upload, pieces, cancel, last, &*clock).await;
-            // The guard goes before the answer: a client that has its answer may come again at once.
+            let ended = finish(upload, pieces, (cancel, stop), last, &*clock).await;
+            // What was held goes before the answer: a client that has its answer may come again at once.
             drop(held);
             let complete = ended.as_ref().is_ok_and(|recording| recording.state != RecordingState::Recording);
             if tell.send(ended).is_err() {
@@ -236,37 +230,42 @@ impl Uploads {
         Attached { body, outcome }
     }
 
-    /// Cancels the session's present upload and waits until it has ended. The guard keeps others out.
-    async fn take_over(&self, id: SessionId) -> Result<(OwnedMutexGuard<()>, CancellationToken), UploadError> {
+    /// Cancels the session's present upload and waits until it has ended. The attachment keeps others out.
+    async fn take_over(
+        &self,
+        repository: &Repository,
+        id: SessionId,
+    ) -> Result<(Attachment, CancellationToken), UploadError> {
         let cancel = self.stop.child_token();
-        let lock = {
-            let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-            // Sessions whose lock nobody holds or waits for are over.
-            active.retain(|_, former| Arc::strong_count(&former.lock) > 1);
-            let entry = active.entry(id).or_default();
-            std::mem::replace(&mut entry.cancel, cancel.clone()).cancel();
-            entry.lock.clone()
-        };
-        let guard =
-            tokio::time::timeout(TAKE_OVER_MAX, lock.lock_owned()).await.map_err(|_| UploadError::Interrupted)?;
-        if cancel.is_cancelled() { Err(UploadError::Superseded) } else { Ok((guard, cancel)) }
+        match repository.attachments().take_over(id, &cancel).await {
+            Ok(attachment) => Ok((attachment, cancel)),
+            Err(NotAttached::Cancelled) => Err(cancelled(&self.stop)),
+            Err(NotAttached::Busy) => Err(UploadError::Interrupted),
+        }
     }
 }
 
-type Held = (OwnedMutexGuard<()>, OwnedSemaphorePermit);
+/// What an upload holds while it runs, in the order in which it lets go: who waits for the attachment finds the place
+/// free.
+type Held = (OwnedSemaphorePermit, Attachment);
 
 /// Drives the upload to its end, and ends the recording where the body was its last.
 async fn finish(
     upload: Upload,
     pieces: mpsc::Receiver<Piece>,
-    cancel: CancellationToken,
+    (cancel, stop): (CancellationToken, CancellationToken),
     last: bool,
     clock: &dyn Clock,
 ) -> Result<Recording, UploadError> {
     let (id, repository) = (upload.id, upload.repository.clone());
     let whole = upload.drive(pieces, cancel.clone()).await?;
     if !whole {
-        return Err(if cancel.is_cancelled() { UploadError::Superseded } else { UploadError::Interrupted });
+        return Err(if cancel.is_cancelled() { cancelled(&stop) } else { UploadError::Interrupted });
     }
     if last { Ok(repository.end(id, stamp(clock)).await?) } else { Ok(repository.get(id)?) }
+}
+
+/// Why an upload was cancelled: by a newer one, unless all of them end.
+fn cancelled(stop: &CancellationToken) -> UploadError {
+    if stop.is_cancelled() { UploadError::Interrupted } else { UploadError::Superseded }
 }

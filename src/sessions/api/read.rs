@@ -11,7 +11,7 @@ use axum::{
 use futures_util::TryStreamExt;
 use lucid_http::{Caller, Json, Path, Problem, Query};
 use lucid_kit::Class;
-use lucid_ports::{Load, RecordingsError, SessionId};
+use lucid_ports::{ChainError, Load, RecordingsError, SessionId};
 use lucid_proof::{
     note::VerifierKey,
     verify::{Report, Trust, Verdict},
@@ -153,6 +153,7 @@ async fn gather(api: &ApiState, id: SessionId, also: &[String]) -> Result<Export
     let repository = api.repository.get().map_err(unavailable)?;
     Export::gather(repository, &*api.chain, id, also).await.map_err(|error| match error {
         ExportError::NotAnchored(_) => Problem::conflict("not_anchored", error.to_string()),
+        ExportError::Chain(ChainError::OutOfRange(text)) => Problem::bad_request("bad_checkpoint", text),
         ExportError::Chain(error) => Problem::unavailable("chain_unavailable", error.to_string()).with_retry_after_s(2),
         ExportError::Repository(crate::repository::RepositoryError::NotFound(id)) => {
             problem(RecordingsError::NotFound(id))
