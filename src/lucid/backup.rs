@@ -76,6 +76,7 @@ async fn backup(State(api): State<Api>, AdminCaller(caller): AdminCaller) -> Res
     let busy = |_| Problem::conflict("backup_running", "a backup is running already: wait until it has ended");
     let permit = api.running.clone().try_acquire_owned().map_err(busy)?;
     let repository = api.sources.repository.get().map_err(|error| unavailable(error.to_string()))?;
+    in_step(repository.clone()).await.map_err(unavailable)?;
     if repository.vault().recovery_recipient().is_none() {
         return Err(Problem::conflict("no_recovery_key", "no recovery key was issued yet: issue one in the dashboard"));
     }
@@ -92,6 +93,13 @@ async fn backup(State(api): State<Api>, AdminCaller(caller): AdminCaller) -> Res
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"lucid-backup.tar.age\"")),
     ];
     Ok((headers, body).into_response())
+}
+
+/// Lets the data disk follow a recovery key that was issued without it: a backup to a former one helps nobody.
+async fn in_step(repository: Arc<Repository>) -> Result<(), String> {
+    let follow = tokio::task::spawn_blocking(move || repository.vault().follow_state()).await;
+    let followed = follow.map_err(|error| error.to_string())?;
+    followed.map_err(|error| format!("the data disk does not follow the recovery key issued last: {error}"))
 }
 
 /// Who took a copy of everything is worth knowing. A backup does not fail for it.

@@ -42,6 +42,9 @@ use crate::master::Master;
 use crate::rotation::Ring;
 use crate::secret::Secret;
 
+/// Where the sealed master key lies, from `data/` on the data disk.
+pub const MASTER_FILE: &str = "keys/master.json";
+
 const DEVICE_KEY_FILE: &str = "device.key";
 const KEYS_DIR: &str = "keys";
 
@@ -152,6 +155,14 @@ impl Vault {
     #[must_use]
     pub fn recovery_recipient(&self) -> Option<String> {
         self.inner.document().recovery_recipient.clone()
+    }
+
+    /// What [`MASTER_FILE`] holds and the recipient that opens it, of one moment: what a backup takes in place of the
+    /// file, which may be for another recipient than the backup when it is read. There is no key in clear in it.
+    #[must_use]
+    pub fn sealed_master(&self) -> (Vec<u8>, Option<String>) {
+        let document = self.inner.document();
+        (document.content(), document.recovery_recipient.clone())
     }
 
     /// A new data key, in clear for the cipher and wrapped for the row.

@@ -14,6 +14,9 @@ use crate::error::VaultError;
 use crate::recovery;
 use crate::secret::Secret;
 
+/// Its name in the key directory.
+const FILE: &str = "master.json";
+
 /// The only version so far.
 const VERSION: u32 = 1;
 
@@ -113,9 +116,14 @@ impl Master {
 
     /// Writes the file, in place of a former one.
     pub(crate) fn save(&self, keys: &Path) -> Result<(), VaultError> {
+        disk::replace(&path_in(keys), &self.content())
+    }
+
+    /// The file's bytes.
+    pub(crate) fn content(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("a struct of strings is always JSON");
         json.push(b'\n');
-        disk::replace(&path_in(keys), &json)
+        json
     }
 
     fn checked(&self, path: &Path, master: Secret) -> Result<Secret, VaultError> {
@@ -136,7 +144,7 @@ impl Master {
 
 /// Where the file is.
 pub(crate) fn path_in(keys: &Path) -> PathBuf {
-    keys.join("master.json")
+    keys.join(FILE)
 }
 
 /// A value that tells two keys apart and says nothing else about them. Public, so it may be compared as text.

@@ -41,16 +41,25 @@ impl fmt::Debug for RecoveryKey {
 
 /// Encrypts what is written to it. [`RecoveryWriter::finish`] must be called: without it the stream counts as
 /// truncated.
-pub struct RecoveryWriter<W: Write>(age::stream::StreamWriter<W>);
+pub struct RecoveryWriter<W: Write> {
+    stream: age::stream::StreamWriter<W>,
+    recipient: String,
+}
 
 impl<W: Write> RecoveryWriter<W> {
     pub(crate) fn new(recipient: &str, writer: W) -> Result<Self, VaultError> {
-        let recipient: age::x25519::Recipient = recipient.parse().map_err(|_| VaultError::NoRecovery)?;
-        let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient));
+        let parsed: age::x25519::Recipient = recipient.parse().map_err(|_| VaultError::NoRecovery)?;
+        let encryptor = age::Encryptor::with_recipients(std::iter::once(&parsed as &dyn age::Recipient));
         let encryptor = encryptor.map_err(VaultError::Encrypt)?;
         let stream =
             encryptor.wrap_output(writer).map_err(|error| VaultError::Encrypt(age::EncryptError::Io(error)))?;
-        Ok(Self(stream))
+        Ok(Self { stream, recipient: recipient.to_owned() })
+    }
+
+    /// The public half of the recovery key that opens what is written (`age1…`).
+    #[must_use]
+    pub fn recipient(&self) -> &str {
+        &self.recipient
     }
 
     /// Writes the last piece and gives the writer back; the caller syncs it.
@@ -58,17 +67,17 @@ impl<W: Write> RecoveryWriter<W> {
     /// # Errors
     /// The writer's.
     pub fn finish(self) -> io::Result<W> {
-        self.0.finish()
+        self.stream.finish()
     }
 }
 
 impl<W: Write> Write for RecoveryWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.stream.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.stream.flush()
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use lucid_kit::Unavailable;
 use lucid_store::Store;
-use lucid_vault::Vault;
+use lucid_vault::{MASTER_FILE, Vault};
 
 use super::{FORMAT, HEAD, LEFT_OUT, SNAPSHOT, Sources};
 
@@ -27,6 +27,7 @@ pub(super) fn save(
     writer: &mut dyn Write,
 ) -> io::Result<()> {
     let mut encrypted = vault.encrypt_to_recovery(writer).map_err(io::Error::other)?;
+    let recipient = encrypted.recipient().to_owned();
     {
         let mut archive: Archive<'_> = tar::Builder::new(&mut encrypted);
         head(sources, &mut archive)?;
@@ -39,6 +40,7 @@ pub(super) fn save(
             append(&mut archive, Path::new(&format!("{place}.{SNAPSHOT}")), file.metadata()?.len(), file)?;
         }
         tree(&sources.data_root.join("data"), Path::new("data"), &mut archive)?;
+        master(vault, &recipient, &mut archive)?;
         archive.finish()?;
     }
     encrypted.finish()?;
@@ -53,6 +55,16 @@ fn head(sources: &Sources, archive: &mut Archive<'_>) -> io::Result<()> {
     });
     let text = format!("{head:#}\n");
     append(archive, Path::new(HEAD), text.len() as u64, text.as_bytes())
+}
+
+/// The sealed master key. The recovery key that opens the backup must open it, too, and must still be the one in force
+/// when the backup ends: else its owner would find out only when everything else is lost.
+fn master(vault: &Vault, recipient: &str, archive: &mut Archive<'_>) -> io::Result<()> {
+    let (content, in_force) = vault.sealed_master();
+    if in_force.as_deref() != Some(recipient) {
+        return Err(io::Error::other("a new recovery key was issued while the backup was taken: take it again"));
+    }
+    append(archive, &Path::new("data").join(MASTER_FILE), content.len() as u64, content.as_slice())
 }
 
 /// A snapshot of now, in a file on the data disk that goes with its handle.
@@ -74,7 +86,7 @@ fn tree(dir: &Path, name: &Path, archive: &mut Archive<'_>) -> io::Result<()> {
         let kind = path.symlink_metadata()?.file_type();
         if kind.is_dir() {
             tree(&path, &name, archive)?;
-        } else if kind.is_file() && is_saved(&path) {
+        } else if kind.is_file() && is_saved(&path) && name != Path::new("data").join(MASTER_FILE) {
             match File::open(&path) {
                 // One that was removed since it was listed is not part of this moment.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

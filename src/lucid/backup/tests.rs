@@ -187,3 +187,28 @@ fn all_snapshots_are_of_the_moment_before_the_first_is_sent() {
     let (_, root) = bench.put_back(&meddler.saved).unwrap();
     assert_eq!(restored(&root).read(|tx| tx.get(&SESSIONS, &[9; 16])).unwrap(), None);
 }
+
+#[test]
+fn a_backup_to_a_recovery_key_that_is_replaced_meanwhile_ends_in_an_error() {
+    let bench = Bench::new();
+    fs::write(bench.state().join("a-file"), noise(MUCH)).unwrap();
+    let mut meddler = Meddler::new(|| drop(bench.vault.issue_recovery().unwrap()));
+    let error = bench.save(&mut meddler).unwrap_err().to_string();
+    assert!(error.contains("a new recovery key was issued"), "{error}");
+    assert!(bench.put_back(&meddler.saved).is_err(), "what was written until then is not a backup");
+}
+
+#[test]
+fn a_key_file_that_never_was_in_force_is_not_in_the_backup() {
+    let bench = Bench::new();
+    let path = bench.root().join("data").join(lucid_vault::MASTER_FILE);
+    let content = fs::read(&path).unwrap();
+    assert_eq!(bench.vault.sealed_master().0, content);
+    // As it lies there while a new recovery key is being issued, which may yet fail.
+    fs::write(&path, "{}").unwrap();
+    let mut saved = Vec::new();
+    bench.save(&mut saved).unwrap();
+    let (_, root) = bench.put_back(&saved).unwrap();
+    let restored = fs::read_to_string(root.join("data").join(lucid_vault::MASTER_FILE)).unwrap();
+    assert!(restored.contains(&bench.vault.recovery_recipient().unwrap()), "{restored}");
+}
