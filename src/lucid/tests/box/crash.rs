@@ -105,12 +105,15 @@ impl Pour {
     /// Waits until it has poured all that it may, and the box has made that durable; gives how much it is.
     #[track_caller]
     pub(crate) fn settle(&self, owner: &Owner, id: &str) -> u64 {
-        eventually("everything poured is durable", LONG, || {
-            let poured = self.poured.load(Ordering::Relaxed);
-            let durable = owner.session(id)?["durable_bytes"].as_u64();
-            let settled = poured >= self.allowed.load(Ordering::Relaxed) && durable == Some(poured);
-            if settled { Ok(poured) } else { Err(format!("{durable:?} of {poured}")) }
-        })
+        eventually("everything poured is durable", LONG, || self.settled(owner, id))
+    }
+
+    /// How much it has poured, if that is all it may and all of it is durable.
+    pub(crate) fn settled(&self, owner: &Owner, id: &str) -> Result<u64, String> {
+        let poured = self.poured.load(Ordering::Relaxed);
+        let durable = owner.session(id)?["durable_bytes"].as_u64();
+        let settled = poured >= self.allowed.load(Ordering::Relaxed) && durable == Some(poured);
+        if settled { Ok(poured) } else { Err(format!("{durable:?} of {poured}")) }
     }
 
     /// Ends the stream; gives its length.

@@ -3,15 +3,17 @@
 use std::process::Stdio;
 
 use crate::{
-    bench::{LONG, Mount, Owner, Place, Program, eventually, mix, send, text},
-    crash::{announced, assert_no_panic},
+    bench::{LONG, Mount, Owner, Place, Program, eventually, mix, send},
+    crash::{Pour, announced, assert_no_panic},
     proof::{assert_restored, record},
 };
 
 /// Incompressible and compressible in equal parts, so that about half of it is stored.
 const FIRST_BYTES: usize = 80_000_000;
-/// Does not fit beside the first one, and fits without it: 80 MiB, of which 16 are kept free.
-const SECOND_BYTES: usize = 100_000_000;
+/// How much is recorded between two looks at the disk: less than the reserve, which is there for what a look misses.
+const STEP_BYTES: u64 = 12_000_000;
+/// What the client says when the box refuses for want of room.
+const FULL: &str = "status 507, disk_full";
 
 #[test]
 fn a_recording_that_fills_the_disk_is_resumed_when_there_is_room() {
@@ -20,13 +22,11 @@ fn a_recording_that_fills_the_disk_is_resumed_when_there_is_room() {
     let running = place.start();
     let owner = Owner::claim(&place, &running);
     let first = record(&place, "first.bin", &mix(15, FIRST_BYTES));
-    let file = place.file("second.bin", &mix(16, SECOND_BYTES));
-    let client = Program::start(place.lucid().args(["record", text(&file)]), Stdio::null());
+    let mut client = Program::start(place.lucid().args(["record", "-"]), Stdio::piped());
+    let source = Pour::start(&mut client, &place, 16);
     let id = announced(&client);
-    eventually("the client hears that the disk is full", LONG, || {
-        let said = client.said();
-        if said.contains("status 507, disk_full") { Ok(()) } else { Err(said) }
-    });
+    fill(&owner, &client, &source, &id);
+    source.finish();
 
     // The others have room, and work.
     let engine = owner.wait_for("blockchain-engine", "healthy");
@@ -53,10 +53,25 @@ fn a_recording_that_fills_the_disk_is_resumed_when_there_is_room() {
     // With room again, it goes on by itself: to the client it was a pause.
     place.cli(&["delete", &first, "--yes"]).expect(0);
     client.end(LONG).expect(0);
-    assert_restored(&place, &id, &file, "restored-2.bin");
+    assert_restored(&place, &id, &place.path("poured.bin"), "restored-2.bin");
     owner.validate_chain();
     owner.wait_for_all();
     assert_no_panic(&running);
+}
+
+/// Records until the disk is full, no faster than the disk is looked at.
+fn fill(owner: &Owner, client: &Program, source: &Pour, id: &str) {
+    let free = || owner.service("storage-watch").map(|service| service["status"]["free_bytes"].as_u64());
+    while !client.said().contains(FULL) {
+        let before = free().unwrap();
+        let poured = eventually("the step is durable, or refused", LONG, || {
+            if client.said().contains(FULL) { Ok(0) } else { source.settled(owner, id) }
+        });
+        eventually("another look at the disk", LONG, || {
+            if client.said().contains(FULL) || free()? != before { Ok(()) } else { Err(format!("{before:?}")) }
+        });
+        source.allow(poured + STEP_BYTES);
+    }
 }
 
 #[test]
