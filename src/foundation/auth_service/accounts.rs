@@ -139,8 +139,12 @@ impl Core {
         }
         let _turn = self.recovering.lock().await;
         let key = self.issue_recovery().await?;
-        let peer = Some(login.peer);
-        self.note(audit::entry(self.now_ms(), &login.name, peer, "recovery key", "made a new one")).await?;
+        // The former key opens nothing any more: from here on nothing may keep the owner from seeing this one.
+        let entry = audit::entry(self.now_ms(), &login.name, Some(login.peer), "recovery key", "made a new one");
+        if let Err(failure) = self.note(entry).await {
+            let error: &dyn std::error::Error = &failure;
+            tracing::error!(user = login.name, error, "a new recovery key was made, and is not in the audit log");
+        }
         Ok(key)
     }
 

@@ -33,6 +33,8 @@ impl Core {
         let account = AccountRow { role: Role::Admin, created_ms: issue.now_ms, password };
         let entry = audit::entry(issue.now_ms, &name, Some(claim.peer), "claim", "made the first administrator");
         let user = name.clone();
+        // Made before the commit, after which nothing may keep the owner from seeing the recovery key.
+        let tokens = self.tokens(&issue, &name, Role::Admin)?;
         let commit = self.change(&name, move |tx| {
             if !tx.is_empty(&ACCOUNTS)? {
                 return Err(AccountError::AlreadyClaimed.into());
@@ -45,7 +47,7 @@ impl Core {
         commit.await?;
         *self.code.lock().unwrap_or_else(PoisonError::into_inner) = None;
         tracing::info!("claimed: the first administrator is made");
-        Ok(Claimed { tokens: self.tokens(&issue, &name, Role::Admin)?, recovery_key })
+        Ok(Claimed { tokens, recovery_key })
     }
 
     /// Counts one try, durably, and goes on only if it was right.

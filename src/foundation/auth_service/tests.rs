@@ -5,6 +5,7 @@
 mod accounts;
 mod claim;
 mod guessing;
+mod lost_disk;
 mod sessions;
 mod state;
 

@@ -70,3 +70,18 @@ fn no_key_is_given_out_that_the_data_disk_would_not_take() {
     repository.vault().follow_state().unwrap();
     recover(dir.path(), &key).unwrap();
 }
+
+#[test]
+fn a_key_that_is_in_force_is_given_out_though_the_data_disk_lags_behind() {
+    let dir = disks();
+    let (lender, port) = port(dir.path());
+    let repository = opened(dir.path());
+    let _lease = lender.lend(repository.clone());
+    let obstacle = dir.path().join("data/keys/identity.sealed");
+    fs::create_dir(&obstacle).unwrap();
+    repository.vault().follow_state().unwrap_err();
+    let key = port.issue().unwrap();
+    fs::remove_dir(&obstacle).unwrap();
+    repository.vault().follow_state().unwrap();
+    recover(dir.path(), &key).unwrap();
+}
