@@ -191,10 +191,17 @@ impl AnchoringPort {
     }
 }
 
+fn submitted(submitted: Submitted) -> AnchorState {
+    match submitted {
+        Submitted::Pending => AnchorState::Pending,
+        Submitted::Anchored { height } => AnchorState::Anchored { height },
+    }
+}
+
 #[async_trait]
 impl Anchoring for AnchoringPort {
-    async fn submit(&self, anchor: Anchor) -> Result<(), AnchorError> {
-        self.anchor(anchor).await.map(|_| ()).map_err(|error| match error {
+    async fn submit(&self, anchor: Anchor) -> Result<AnchorState, AnchorError> {
+        self.anchor(anchor).await.map(submitted).map_err(|error| match error {
             SignError::Submit(SubmitError::Conflict(session)) => AnchorError::Conflict(session),
             error => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "an anchor was not taken");
@@ -208,8 +215,7 @@ impl Anchoring for AnchoringPort {
         let state = read(chain, move |chain| chain.submitted(&session.bytes())).await;
         match state.ok_or(AnchorError::Unavailable)? {
             Ok(None) => Ok(AnchorState::Unknown),
-            Ok(Some(Submitted::Pending)) => Ok(AnchorState::Pending),
-            Ok(Some(Submitted::Anchored { height })) => Ok(AnchorState::Anchored { height }),
+            Ok(Some(state)) => Ok(submitted(state)),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the state of an anchor could not be read");
                 Err(AnchorError::Unavailable)

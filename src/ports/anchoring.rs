@@ -35,8 +35,9 @@ pub enum AnchorError {
 /// Takes anchors and tells what became of them.
 #[async_trait]
 pub trait Anchoring: Send + Sync {
-    /// Queues `anchor` durably. Asking again with the same anchor is harmless.
-    async fn submit(&self, anchor: Anchor) -> Result<(), AnchorError>;
+    /// Queues `anchor` durably, and tells how far it has come. Asking again with the same anchor is harmless; with
+    /// another one for the same session it is a conflict.
+    async fn submit(&self, anchor: Anchor) -> Result<AnchorState, AnchorError>;
     /// How far the anchor of `session` has come.
     async fn state(&self, session: SessionId) -> Result<AnchorState, AnchorError>;
 }

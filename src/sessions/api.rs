@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{
+    readers::Readers,
     repository::{Repository, RepositoryError},
     session_api::{Access, SessionApiDeps},
     uploads::{UploadError, Uploads},
@@ -42,6 +43,7 @@ pub struct ApiState {
     pub(crate) chain: Arc<dyn Chain>,
     pub(crate) pool: Pool,
     pub(crate) load: watch::Receiver<Load>,
+    pub(crate) readers: Readers,
 }
 
 type Api = State<Slot<ApiState>>;
@@ -54,6 +56,7 @@ impl ApiState {
             chain: deps.chain.clone(),
             pool: deps.pool.clone(),
             load: deps.load.clone(),
+            readers: Readers::default(),
         }
     }
 }
@@ -172,6 +175,9 @@ pub(crate) fn upload_problem(error: UploadError) -> Problem {
         UploadError::Interrupted => Problem::unavailable("upload_interrupted", text).with_retry_after_s(1),
         UploadError::Repository(error) if error.is_disk_full() => {
             Problem::insufficient_storage("disk_full", UploadError::DiskFull.to_string())
+        }
+        UploadError::Repository(error @ RepositoryError::TooManyOpen) => {
+            Problem::conflict("too_many_open", error.to_string())
         }
         UploadError::Repository(RepositoryError::NotFound(id)) => {
             Problem::not_found("no_such_recording", RecordingsError::NotFound(id).to_string())

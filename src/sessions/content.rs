@@ -25,6 +25,8 @@ pub(crate) enum ContentError {
     Chunk(#[from] ChunkError),
     #[error("a computing thread failed")]
     Pool(#[from] PoolError),
+    #[error("session-storage has stopped meanwhile")]
+    Closed,
 }
 
 /// The durable plaintext bytes of `range`, which must lie within the recording.
@@ -36,6 +38,7 @@ pub(crate) fn read(
 ) -> Result<impl Stream<Item = Result<Bytes, ContentError>> + Send + 'static, ContentError> {
     let id = recording.id;
     let key = Arc::new(repository.key(id)?);
+    let weak = Arc::downgrade(&repository);
     let first = repository.chunk_at(id, recording.chunks, range.start)?.unwrap_or(recording.chunks);
     let last = match range.end.checked_sub(1) {
         Some(offset) if !range.is_empty() => {
@@ -44,8 +47,14 @@ pub(crate) fn read(
         _ => first,
     };
     let pieces = stream::iter(first..last).map(move |index| {
-        let (repository, pool, key, range) = (repository.clone(), pool.clone(), key.clone(), range.clone());
-        async move { piece(&repository, &pool, key, id, index, range).await }
+        let (weak, pool, key, range) = (weak.clone(), pool.clone(), key.clone(), range.clone());
+        // A slow reader must not keep the store from being opened again: it holds nothing between its pieces, and a
+        // piece runs to its end on a task of its own.
+        let piece = async move {
+            let repository = weak.upgrade().ok_or(ContentError::Closed)?;
+            piece(&repository, &pool, key, id, index, range).await
+        };
+        async move { tokio::spawn(piece).await.map_err(|_| ContentError::Closed)? }
     });
     Ok(pieces.buffered(AHEAD_MAX).into_stream().boxed())
 }

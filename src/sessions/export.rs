@@ -11,6 +11,8 @@ use lucid_proof::{
     verify::{Report, Trust, verify},
 };
 
+use lucid_store::Blobs;
+
 use crate::repository::{Repository, RepositoryError};
 
 /// An export can't be made.
@@ -39,7 +41,7 @@ pub struct Export {
     leaves: String,
     proof: String,
     checkpoint: String,
-    repository: Arc<Repository>,
+    blobs: Blobs,
 }
 
 impl Export {
@@ -62,7 +64,9 @@ impl Export {
         repository.leaves(id, |leaf| leaves.push_str(&leaf_line(leaf)))?;
         let (proof, checkpoint) = (evidence.proof.encode()?, evidence.checkpoint);
         let ended_s = row.ended_ms.unwrap_or(row.last_ms) / 1000;
-        Ok(Self { id, ended_s, chunks: row.chunks, manifest, leaves, proof, checkpoint, repository })
+        // Not the repository: a slow reader must not keep its store from being opened again.
+        let blobs = repository.blobs().clone();
+        Ok(Self { id, ended_s, chunks: row.chunks, manifest, leaves, proof, checkpoint, blobs })
     }
 
     /// Verifies the recording as it lies on the disk. Blocking; reads every chunk.
@@ -105,7 +109,7 @@ impl Export {
     }
 
     fn chunk(&self, index: u64) -> io::Result<std::fs::File> {
-        let found = self.repository.blobs().reader(&self.id.to_string(), index).map_err(io::Error::other)?;
+        let found = self.blobs.reader(&self.id.to_string(), index).map_err(io::Error::other)?;
         found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("chunk {index} is missing on the disk")))
     }
 }

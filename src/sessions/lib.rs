@@ -17,6 +17,7 @@ mod content;
 mod export;
 mod form_upload;
 mod progress;
+mod readers;
 mod repository;
 mod restored;
 mod rows;

@@ -69,14 +69,11 @@ impl Progress {
         id: SessionId,
         anchor: Anchor,
     ) -> Result<RecordingState, ProgressError> {
-        match self.anchoring.state(id).await? {
-            AnchorState::Unknown => self.anchoring.submit(anchor).await?,
-            AnchorState::Pending => {}
-            AnchorState::Anchored { height } => {
-                repository.anchored(id, height).await?;
-                tracing::info!(session = %id, height, "anchored");
-                return Ok(RecordingState::Anchored);
-            }
+        // Handing it in again is harmless, and tells more than asking: whether what is in the chain is this very anchor.
+        if let AnchorState::Anchored { height } = self.anchoring.submit(anchor).await? {
+            repository.anchored(id, height).await?;
+            tracing::info!(session = %id, height, "anchored");
+            return Ok(RecordingState::Anchored);
         }
         Ok(RecordingState::Anchoring)
     }

@@ -4,7 +4,7 @@
 //! its chunk files are removed. What a cut leaves over is a file without a row, and those are swept when the upload or
 //! the service starts again.
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Bound, path::Path, sync::Arc};
 
 use lucid_ports::{Recording, RecordingState, SessionId};
 use lucid_proof::{
@@ -12,15 +12,22 @@ use lucid_proof::{
     time::{TimeTrust, Timestamp},
 };
 use lucid_store::{Blobs, Options, Reader, Store, StoreError, WriteTx};
-use lucid_vault::{Rotation, SessionKey, Vault, VaultError};
+use lucid_vault::{Rotation, SessionKey, Vault, VaultError, WrappedKey};
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::attachments::Attachments;
-use crate::rows::{BY_OWNER, CHUNKS, ChunkRow, GENERATION, KEYS, META, SCHEMA, SESSIONS, SessionRow, UNFINISHED};
+use crate::rows::{BY_OWNER, CHUNKS, ChunkRow, GENERATION, KEYS, META, OPEN, SCHEMA, SESSIONS, SessionRow, UNFINISHED};
 
 /// Chunk rows read at once: bounds the memory of a long session.
 const ROWS_MAX: usize = 4096;
+/// Recordings that may take bytes at a time: each is looked at every second, and stays until its client or a day ends it.
+const OPEN_MAX: usize = 256;
+/// Of them, one account's: nobody keeps the others from recording.
+const OPEN_PER_ACCOUNT_MAX: usize = 64;
+/// Recordings handed towards their block at once; the rest come with the next tick.
+const UNFINISHED_MAX: usize = 64;
 /// Sessions listed at once.
 pub(crate) const LIST_MAX: usize = 1000;
 
@@ -38,6 +45,9 @@ pub enum RepositoryError {
         /// Its state.
         state: RecordingState,
     },
+    /// Too many recordings are open.
+    #[error("too many recordings are open: end or resume some of them first")]
+    TooManyOpen,
     /// A chunk came out of order.
     #[error("chunk {index} of recording {id} came when {expected} was due")]
     OutOfOrder {
@@ -97,6 +107,7 @@ pub struct Repository {
     /// Held for reading by backups, for writing by deletions.
     stays: Arc<RwLock<()>>,
     attachments: Attachments,
+    closing: CancellationToken,
 }
 
 impl Repository {
@@ -107,8 +118,8 @@ impl Repository {
     pub fn open(data_dir: &Path, vault: Vault) -> Result<Self> {
         let store = Store::open(&data_dir.join("session-storage.redb"), &SCHEMA, Options::default())?;
         let blobs = Blobs::open(&data_dir.join("chunks"))?;
-        let (keys, stays, attachments) = Default::default();
-        let repository = Self { store, blobs, vault, keys, stays, attachments };
+        let (keys, stays, attachments, closing) = Default::default();
+        let repository = Self { store, blobs, vault, keys, stays, attachments, closing };
         repository.settle_keys()?;
         repository.sweep()?;
         Ok(repository)
@@ -180,12 +191,14 @@ impl Repository {
         self.settle_keys()?;
         let (_, wrapped) = self.vault.new_session_key()?;
         self.store
-            .write(move |tx| {
+            .try_write(move |tx| {
+                require_room(tx, &owner)?;
                 tx.put(&SESSIONS, &id.bytes(), &row)?;
                 tx.put(&KEYS, &id.bytes(), &wrapped)?;
                 tx.put(&BY_OWNER, &(owner.clone(), id.bytes()), &())?;
                 tx.put(&META, GENERATION, &wrapped.generation)?;
-                tx.put(&UNFINISHED, &id.bytes(), &())
+                tx.put(&OPEN, &id.bytes(), &owner)?;
+                Ok::<_, RepositoryError>(())
             })
             .await?;
         Ok(id)
@@ -193,8 +206,20 @@ impl Repository {
 
     /// The session's data key.
     pub(crate) fn key(&self, id: SessionId) -> Result<SessionKey> {
-        let wrapped = self.store.read(|tx| tx.get(&KEYS, &id.bytes()))?.ok_or(RepositoryError::NotFound(id))?;
-        Ok(self.vault.unwrap(&wrapped)?)
+        match self.vault.unwrap(&self.wrapped_key(id)?) {
+            // A deletion has wrapped the key anew since it was read.
+            Err(VaultError::Destroyed { .. }) => Ok(self.vault.unwrap(&self.wrapped_key(id)?)?),
+            key => Ok(key?),
+        }
+    }
+
+    fn wrapped_key(&self, id: SessionId) -> Result<WrappedKey> {
+        self.store.read(|tx| tx.get(&KEYS, &id.bytes()))?.ok_or(RepositoryError::NotFound(id))
+    }
+
+    /// Cancelled when session-storage lets go of the store: who holds it must let go, too, or it can't be opened again.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.closing
     }
 
     /// Removes chunk files from `from` on: an upload that ended in the middle may have left some that no row counts.
@@ -244,15 +269,20 @@ impl Repository {
 
     /// No more bytes come. Doing it twice is once.
     pub(crate) async fn end(&self, id: SessionId, now: Timestamp) -> Result<Recording> {
-        self.update(id, move |row| {
-            if row.state == RecordingState::Recording {
-                row.state = RecordingState::Sealing;
-                row.ended_ms = Some(now.unix_ms.max(row.last_ms));
-                row.time_trust = row.time_trust.min(now.trust as u8);
-            }
-            Ok(())
-        })
-        .await
+        self.store
+            .try_write(move |tx| {
+                let mut row = tx.get(&SESSIONS, &id.bytes())?.ok_or(RepositoryError::NotFound(id))?;
+                if row.state == RecordingState::Recording {
+                    row.state = RecordingState::Sealing;
+                    row.ended_ms = Some(now.unix_ms.max(row.last_ms));
+                    row.time_trust = row.time_trust.min(now.trust as u8);
+                    tx.put(&SESSIONS, &id.bytes(), &row)?;
+                    tx.remove(&OPEN, &id.bytes())?;
+                    tx.put(&UNFINISHED, &id.bytes(), &())?;
+                }
+                Ok(row.recording(id))
+            })
+            .await
     }
 
     /// The manifest is signed.
@@ -330,10 +360,22 @@ impl Repository {
         })
     }
 
-    /// Recordings that are not anchored yet, oldest first.
-    pub(crate) fn unfinished(&self) -> Result<Vec<SessionId>> {
-        let rows = self.store.read(|tx| tx.range(&UNFINISHED, .., LIST_MAX))?;
+    /// Recordings that take bytes.
+    pub(crate) fn open_recordings(&self) -> Result<Vec<SessionId>> {
+        let rows = self.store.read(|tx| tx.range(&OPEN, .., OPEN_MAX))?;
+        Ok(rows.into_iter().map(|(id, _)| SessionId::from_bytes(id)).collect())
+    }
+
+    /// The next recordings behind `after` that are complete and not anchored yet, oldest first; empty behind the last.
+    pub(crate) fn unfinished(&self, after: Option<SessionId>) -> Result<Vec<SessionId>> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.bytes()));
+        let rows = self.store.read(|tx| tx.range(&UNFINISHED, (from, Bound::Unbounded), UNFINISHED_MAX))?;
         Ok(rows.into_iter().map(|(id, ())| SessionId::from_bytes(id)).collect())
+    }
+
+    /// How many recordings are complete and not anchored yet.
+    pub(crate) fn unfinished_count(&self) -> Result<u64> {
+        Ok(self.store.read(|tx| tx.len(&UNFINISHED))?)
     }
 
     /// How many recordings there are.
@@ -410,6 +452,13 @@ impl Repository {
     }
 }
 
+/// Refuses one more open recording where there are as many as allowed.
+fn require_room(tx: &WriteTx<'_>, owner: &str) -> Result<()> {
+    let open = tx.range(&OPEN, .., OPEN_MAX)?;
+    let own = open.iter().filter(|(_, other)| other == owner).count();
+    if open.len() >= OPEN_MAX || own >= OPEN_PER_ACCOUNT_MAX { Err(RepositoryError::TooManyOpen) } else { Ok(()) }
+}
+
 /// Removes every row of a session and wraps the other sessions' keys anew, in one transaction.
 pub(crate) fn forget(tx: &mut WriteTx<'_>, id: SessionId, rotation: &Rotation) -> Result<()> {
     let row = tx.get(&SESSIONS, &id.bytes())?.ok_or(RepositoryError::NotFound(id))?;
@@ -418,6 +467,7 @@ pub(crate) fn forget(tx: &mut WriteTx<'_>, id: SessionId, rotation: &Rotation) -
     }
     tx.remove(&SESSIONS, &id.bytes())?;
     tx.remove(&KEYS, &id.bytes())?;
+    tx.remove(&OPEN, &id.bytes())?;
     tx.remove(&UNFINISHED, &id.bytes())?;
     tx.remove(&BY_OWNER, &(row.owner, id.bytes()))?;
     tx.remove_range(&CHUNKS, (id.bytes(), 0)..=(id.bytes(), u64::MAX))?;

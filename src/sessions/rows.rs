@@ -15,7 +15,9 @@ pub(crate) const SESSIONS: Table<[u8; 16], Json<SessionRow>> = Table::new("sessi
 pub(crate) const KEYS: Table<[u8; 16], Json<WrappedKey>> = Table::new("keys");
 /// Chunks by session and index.
 pub(crate) const CHUNKS: Table<([u8; 16], u64), Json<ChunkRow>> = Table::new("chunks");
-/// Sessions that are not anchored yet.
+/// Sessions that take bytes, with their owners.
+pub(crate) const OPEN: Table<[u8; 16], Json<String>> = Table::new("open");
+/// Sessions that are complete and not anchored yet.
 pub(crate) const UNFINISHED: Table<[u8; 16], Json<()>> = Table::new("unfinished");
 /// Recordings by owner, so that a user's list costs what the user has.
 pub(crate) const BY_OWNER: Table<(String, [u8; 16]), Json<()>> = Table::new("by-owner");

@@ -11,7 +11,7 @@ use lucid_kit::{Ctx, Event, Health, Lease, Lender, Pool, Service, Slot, Unavaila
 use lucid_ports::{RecordingState, SessionId, Storage};
 use lucid_proof::time::Timestamp;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     progress::{Progress, stamp},
@@ -20,7 +20,9 @@ use crate::{
 };
 
 /// Recordings that may wait for the chain before it counts as a problem: two blocks' worth at the usual pace.
-const WAITING_MAX: usize = 100;
+const WAITING_MAX: u64 = 100;
+/// How long one tick hands recordings towards their block.
+const ADVANCE_MAX: Duration = Duration::from_secs(5);
 
 /// Settings of the pipeline.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +61,7 @@ pub struct SessionPipelineStatus {
     /// Uploads under way.
     pub uploads: usize,
     /// Complete recordings that are not anchored yet.
-    pub waiting_for_chain: usize,
+    pub waiting_for_chain: u64,
 }
 
 /// The service.
@@ -69,6 +71,8 @@ pub struct SessionPipeline {
     progress: Progress,
     clock: Arc<dyn Clock>,
     idle_max: Duration,
+    /// The last complete recording that was handed on; the next ones stand behind it.
+    advanced: Option<SessionId>,
     /// Recordings that nobody uploads to. Not kept over restarts: no client can come back to an appliance that is off.
     idle: HashMap<SessionId, Idle>,
     _lease: Lease<Uploads>,
@@ -104,6 +108,8 @@ pub enum PipelineError {
 impl Service for SessionPipeline {
     const NAME: &'static str = "session-pipeline";
     const PERIOD: Duration = Duration::from_secs(1);
+    /// Handing one recording on waits for the chain, which may wait for a slow disk, twice.
+    const BUSY_MAX: Duration = Duration::from_secs(120);
     type Config = PipelineConfig;
     type Deps = SessionPipelineDeps;
     type Request = std::convert::Infallible;
@@ -125,6 +131,7 @@ impl Service for SessionPipeline {
             progress: deps.progress.clone(),
             clock: deps.clock.clone(),
             idle_max: config.idle_max,
+            advanced: None,
             idle: HashMap::new(),
             _lease: deps.uploads.lend(uploads.clone()),
             uploads,
@@ -160,22 +167,33 @@ impl SessionPipeline {
     async fn reconcile(&mut self) -> Result<SessionPipelineStatus, PipelineError> {
         // A short restart of session-storage is no reason to break the uploads that only wait for it.
         let Ok(repository) = self.repository.get() else { return Ok(self.status(0)) };
-        let (mut waiting, mut idle) = (0, HashMap::new());
-        for id in repository.unfinished()? {
-            let recording = match repository.get(id) {
+        let mut idle = HashMap::new();
+        for id in repository.open_recordings()? {
+            match self.end_if_idle(&repository, id).await {
                 // Deleted since the list was made.
-                Err(RepositoryError::NotFound(_)) => continue,
-                recording => recording?,
-            };
-            if recording.state == RecordingState::Recording {
-                idle.extend(self.end_if_idle(&repository, id).await?.map(|since| (id, since)));
-            } else {
-                waiting += 1;
-                self.progress.advance_logged(&repository, id).await;
+                Err(RepositoryError::NotFound(_)) => {}
+                since => idle.extend(since?.map(|since| (id, since))),
             }
         }
         self.idle = idle;
-        Ok(self.status(waiting))
+        self.advance_some(&repository).await?;
+        Ok(self.status(repository.unfinished_count()?))
+    }
+
+    /// Hands some of the complete recordings on towards their block, for a bounded time; the next tick goes on behind
+    /// them, so that none is passed over, however many there are and however slow the chain is.
+    async fn advance_some(&mut self, repository: &Repository) -> Result<(), RepositoryError> {
+        let began = Instant::now();
+        let next = repository.unfinished(self.advanced)?;
+        self.advanced = None;
+        for id in next {
+            self.progress.advance_logged(repository, id).await;
+            self.advanced = Some(id);
+            if began.elapsed() > ADVANCE_MAX {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Ends a recording that has been idle for too long; else gives since when it is, if it is.
@@ -201,7 +219,7 @@ impl SessionPipeline {
         Ok(None)
     }
 
-    fn status(&self, waiting_for_chain: usize) -> SessionPipelineStatus {
+    fn status(&self, waiting_for_chain: u64) -> SessionPipelineStatus {
         SessionPipelineStatus { uploads: self.uploads.running(), waiting_for_chain }
     }
 }

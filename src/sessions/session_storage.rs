@@ -28,7 +28,7 @@ pub struct SessionStorageStatus {
     /// Recordings.
     pub recordings: u64,
     /// Of them, not anchored yet.
-    pub unfinished: usize,
+    pub unfinished: u64,
     /// Whether a recovery key was issued for the data.
     pub recovery_issued: bool,
     /// Why the data disk does not follow the state directory: neither a recovery key issued since nor a new identity
@@ -59,21 +59,17 @@ impl Service for SessionStorage {
         let opened = tokio::task::spawn_blocking(open).await.map_err(|_| RepositoryError::Panicked)?;
         let repository = Arc::new(opened?);
         let lease = deps.repository.lend(repository.clone());
+        let mut storage = Self { repository, behind: None, _lease: lease };
         // After lending: whoever issues a recovery key now finds us, and whoever did so before is seen here.
-        let behind = follow(&repository).await;
-        if let Some(cause) = &behind {
-            tracing::error!(%cause, "the data disk does not follow the recovery key issued last; trying again");
-        }
-        Ok(Self { repository, behind, _lease: lease })
+        storage.follow().await;
+        Ok(storage)
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), RepositoryError> {
         loop {
             match ctx.next().await {
                 Event::Tick => {
-                    if self.behind.is_some() {
-                        self.behind = follow(&self.repository).await;
-                    }
+                    self.follow().await;
                     ctx.publish(self.status()?);
                 }
                 Event::Request(never) => match never {},
@@ -102,6 +98,15 @@ async fn follow(repository: &Arc<Repository>) -> Option<String> {
 }
 
 impl SessionStorage {
+    /// At every tick: a key may have been issued while the disk could not follow. In step, nothing is written.
+    async fn follow(&mut self) {
+        let behind = follow(&self.repository).await;
+        if let (Some(cause), None) = (&behind, &self.behind) {
+            tracing::error!(%cause, "the data disk does not follow the recovery key issued last; trying again");
+        }
+        self.behind = behind;
+    }
+
     /// A store that has stopped taking writes is opened afresh: kit restarts us for the error.
     fn status(&self) -> Result<SessionStorageStatus, RepositoryError> {
         if let Some(failure) = self.repository.store().failure() {
@@ -109,10 +114,17 @@ impl SessionStorage {
         }
         Ok(SessionStorageStatus {
             recordings: self.repository.count()?,
-            unfinished: self.repository.unfinished()?.len(),
+            unfinished: self.repository.unfinished_count()?,
             recovery_issued: self.repository.vault().recovery_recipient().is_some(),
             behind: self.behind.clone(),
         })
+    }
+}
+
+impl Drop for SessionStorage {
+    /// However this incarnation ends, who still holds the repository is told to let go.
+    fn drop(&mut self) {
+        self.repository.closing().cancel();
     }
 }
 

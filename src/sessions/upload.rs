@@ -82,7 +82,9 @@ impl Upload {
         let mut index = self.first;
         let complete = loop {
             let deadline = chunker.deadline().unwrap_or_else(|| Instant::now() + self.cut.age);
-            match cancel.run_until_cancelled(timeout_at(deadline, body.recv())).await {
+            // The upload also ends when session-storage lets go of the store that it holds.
+            let piece = self.repository.closing().run_until_cancelled(timeout_at(deadline, body.recv()));
+            match cancel.run_until_cancelled(piece).await.flatten() {
                 Some(Ok(Some(Piece::Data(mut bytes)))) => {
                     while !bytes.is_empty() {
                         if let Some(plain) = chunker.fill(&mut bytes) {

@@ -11,7 +11,7 @@ use axum::{
 use futures_util::TryStreamExt;
 use lucid_http::{Caller, Json, Path, Problem, Query};
 use lucid_kit::Class;
-use lucid_ports::{ChainError, Load, RecordingsError, SessionId};
+use lucid_ports::{ChainError, Identity, Load, RecordingsError, SessionId};
 use lucid_proof::{
     note::VerifierKey,
     verify::{Report, Trust, Verdict},
@@ -22,6 +22,7 @@ use super::{Api, ApiState, problem, unavailable};
 use crate::{
     content,
     export::{Export, ExportError},
+    readers::Reading,
     session_api::Access,
 };
 
@@ -35,6 +36,7 @@ pub(super) async fn content(
     let api = api.get().map_err(unavailable)?;
     let recording = api.find(&caller, id, Access::Read).map_err(problem)?;
     require_room(&api)?;
+    let place = reader(&api, &caller)?;
     let total = recording.durable_bytes;
     let asked =
         headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| parse_range(text, total));
@@ -47,6 +49,8 @@ pub(super) async fn content(
     let stream = content::read(repository, api.pool.clone(), &recording, range.clone());
     let stream = stream.map_err(|error| Problem::internal(&error))?;
     let stream = stream.inspect_err(move |error| {
+        // The place is held for as long as the body lives.
+        let _place = &place;
         let error: &dyn std::error::Error = error;
         tracing::error!(session = %id, error, "reading a recording failed in the middle");
     });
@@ -103,8 +107,12 @@ pub(super) async fn export(
     api.find(&caller, id, Access::Read).map_err(problem)?;
     require_room(&api)?;
     let also: Vec<String> = query.checkpoint.into_iter().collect();
+    let place = reader(&api, &caller)?;
     let export = gather(&api, id, &also).await?;
-    let body = lucid_http::written(move |writer| export.write(writer));
+    let body = lucid_http::written(move |writer| {
+        let _place = place;
+        export.write(writer)
+    });
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-tar")),
         (header::CONTENT_DISPOSITION, attachment(&format!("{id}.tar"))?),
@@ -130,6 +138,7 @@ pub(super) async fn verify(
 ) -> Result<Json<Verification>, Problem> {
     let api = api.get().map_err(unavailable)?;
     api.find(&caller, id, Access::Read).map_err(problem)?;
+    let _place = reader(&api, &caller)?;
     let export = gather(&api, id, &[]).await?;
     let key: VerifierKey =
         api.chain.key().await.map_err(|error| Problem::unavailable("chain_unavailable", error.to_string()))?;
@@ -160,6 +169,13 @@ async fn gather(api: &ApiState, id: SessionId, also: &[String]) -> Result<Export
         }
         error => Problem::internal(&error),
     })
+}
+
+/// A place among those who read.
+fn reader(api: &ApiState, caller: &Identity) -> Result<Reading, Problem> {
+    let detail = "as many downloads run as allowed: try again when one has ended";
+    let refused = || Problem::unavailable("too_many_readers", detail).with_retry_after_s(10);
+    api.readers.enter(&caller.user).ok_or_else(refused)
 }
 
 /// Large reads wait while the box sheds load; the recording goes on.

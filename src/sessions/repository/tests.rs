@@ -46,12 +46,44 @@ async fn each_state_has_one_way_on() {
 
     let sealed = repository.sealed(id, [1; 32], "note".to_owned()).await.unwrap();
     assert_eq!(repository.sealed(id, [1; 32], "note".to_owned()).await.unwrap(), sealed);
-    assert_eq!(repository.unfinished().unwrap(), [id]);
+    assert_eq!(repository.unfinished(None).unwrap(), [id]);
     let anchored = repository.anchored(id, 5).await.unwrap();
     assert_eq!((anchored.state, anchored.block_height), (RecordingState::Anchored, Some(5)));
     assert_eq!(repository.anchored(id, 5).await.unwrap(), anchored);
-    assert!(repository.unfinished().unwrap().is_empty());
+    assert!(repository.unfinished(None).unwrap().is_empty());
     assert!(wrong(repository.sealed(id, [2; 32], "other".to_owned()).await));
+}
+
+#[tokio::test]
+async fn one_account_does_not_keep_the_others_from_recording() {
+    let disks = Disks::new();
+    let repository = open(&disks);
+    let mut own = Vec::new();
+    for _ in 0..OPEN_PER_ACCOUNT_MAX {
+        own.push(repository.create("alice", "", noon(0)).await.unwrap());
+    }
+    assert!(matches!(repository.create("alice", "", noon(0)).await, Err(RepositoryError::TooManyOpen)));
+    repository.create("bob", "", noon(0)).await.unwrap();
+    repository.end(own[0], noon(1)).await.unwrap();
+    repository.create("alice", "", noon(2)).await.unwrap();
+    assert_eq!(repository.open_recordings().unwrap().len(), OPEN_PER_ACCOUNT_MAX + 1);
+}
+
+#[tokio::test]
+async fn every_complete_recording_is_reached_page_by_page() {
+    let disks = Disks::new();
+    let repository = open(&disks);
+    let mut all = Vec::new();
+    for _ in 0..UNFINISHED_MAX + 3 {
+        let id = repository.create("alice", "", noon(0)).await.unwrap();
+        repository.end(id, noon(1)).await.unwrap();
+        all.push(id);
+    }
+    let first = repository.unfinished(None).unwrap();
+    let rest = repository.unfinished(first.last().copied()).unwrap();
+    assert_eq!([first, rest].concat(), all);
+    assert!(repository.unfinished(all.last().copied()).unwrap().is_empty());
+    assert_eq!(repository.unfinished_count().unwrap(), all.len() as u64);
 }
 
 #[tokio::test]

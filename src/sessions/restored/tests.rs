@@ -36,7 +36,7 @@ async fn what_the_chain_does_not_hold_waits_for_its_anchor_again() {
         let recording = repository.get(id).unwrap();
         assert_eq!((recording.state, recording.block_height), (state, height));
     }
-    assert_eq!(repository.unfinished().unwrap(), [above]);
+    assert_eq!(repository.unfinished(None).unwrap(), [above]);
     repository.anchored(above, 9).await.unwrap();
     assert_eq!(unanchor(&repository, Some(9)).await, 0);
     assert_eq!(unanchor(&repository, None).await, 3, "without a chain nothing is anchored");

@@ -98,6 +98,18 @@ async fn it_runs_degraded_while_the_recovery_key_can_not_be_followed_and_follows
 }
 
 #[tokio::test]
+async fn a_recovery_key_issued_past_it_is_followed_at_the_next_tick() {
+    let dir = disks();
+    let running = Running::start(dir.path());
+    running.says(|status| !status.recovery_issued && status.behind.is_none()).await;
+    let key = issue_recovery(&dir.path().join("state")).unwrap();
+    running.says(|status| status.recovery_issued).await;
+    running.stop().await;
+    let data = dir.path().join("data");
+    Vault::recover(&dir.path().join("elsewhere"), &data, key.expose(), OnOtherIdentity::Refuse).unwrap();
+}
+
+#[tokio::test]
 async fn a_foreign_data_disk_is_not_opened_and_not_written() {
     let (dir, other) = (disks(), disks());
     let theirs = Running::start(other.path());

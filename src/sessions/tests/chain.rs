@@ -148,7 +148,7 @@ impl State {
 
 #[async_trait]
 impl Anchoring for TestChain {
-    async fn submit(&self, anchor: Anchor) -> Result<(), AnchorError> {
+    async fn submit(&self, anchor: Anchor) -> Result<AnchorState, AnchorError> {
         let mut state = self.up().map_err(|_| AnchorError::Unavailable)?;
         state.submitted.push(anchor.clone());
         let id = SessionId::from_bytes(anchor.session);
@@ -156,10 +156,13 @@ impl Anchoring for TestChain {
         if known != Some(&anchor) {
             return Err(AnchorError::Conflict(id));
         }
-        if state.place(id).is_none() && !state.pending.contains(&anchor) {
+        if let Some(((block, _), _)) = state.place(id) {
+            return Ok(AnchorState::Anchored { height: block.header.height });
+        }
+        if !state.pending.contains(&anchor) {
             state.pending.push(anchor);
         }
-        Ok(())
+        Ok(AnchorState::Pending)
     }
 
     async fn state(&self, session: SessionId) -> Result<AnchorState, AnchorError> {

@@ -3,8 +3,9 @@
 use std::io::Read;
 
 use http::{Method, StatusCode};
-use lucid_ports::{RecordingState, SessionId};
+use lucid_ports::{AnchorError, Anchoring as _, RecordingState, SessionId};
 use lucid_proof::{
+    block::Anchor,
     export::{Directory, Proof},
     manifest::Manifest,
     time::TimeTrust,
@@ -190,11 +191,41 @@ async fn each_step_survives_a_restart_behind_it() {
         assert_eq!(progress.advance(&restarted(), id).await.unwrap(), RecordingState::Anchored);
     }
     assert_eq!(restarted().row(id).unwrap().manifest.unwrap(), manifest);
-    assert_eq!(world.chain.submitted().len(), 1, "a pending anchor is not submitted again");
+    let submitted = world.chain.submitted();
+    assert!(submitted.iter().all(|anchor| *anchor == submitted[0]), "it is the same anchor each time");
     let running = world.start();
     assert_eq!(verified(&running, id).await.0, "proven");
     assert_eq!(running.client.content("alice.user", id).await.body, stream);
     running.stop().await;
+}
+
+/// An anchor of something else under this recording's id does not make it an anchored one.
+#[tokio::test]
+async fn a_foreign_anchor_is_a_conflict() {
+    let world = World::new();
+    let running = world.start();
+    world.chain.set_down(true);
+    let id = running.recorded(&stream_of(5, 100)).await;
+    let foreign = Anchor {
+        session: id.bytes(),
+        root: [9; 32],
+        manifest: [9; 32],
+        chunks: 1,
+        bytes: 1,
+        started_ms: 1,
+        ended_ms: 2,
+    };
+    let progress = world.progress();
+    running.stop().await;
+    world.chain.set_down(false);
+    world.chain.submit(foreign).await.unwrap();
+    world.chain.produce();
+    let repository = world.disks.open().unwrap();
+    assert!(matches!(
+        progress.advance(&repository, id).await,
+        Err(ProgressError::Anchor(AnchorError::Conflict(conflicting))) if conflicting == id
+    ));
+    assert_eq!(repository.get(id).unwrap().state, RecordingState::Anchoring);
 }
 
 /// The proof speaks of this recording, and of no other that lies in the same block.
