@@ -180,6 +180,10 @@ impl<S: Service> Keeper<S> {
         let work = AssertUnwindSafe(async move {
             let started = tokio::time::timeout(S::START_MAX, S::start(config, deps)).await;
             let mut service = started.map_err(|_| late_start::<S>())?.map_err(|error| chain(&error))?;
+            if ctx.stop.is_cancelled() {
+                // What it waited for has gone while it started: it never ran, and what it lends it takes back.
+                return Ok(());
+            }
             life.tell(Life::Running);
             tracing::info!("running");
             service.run(ctx).await.map_err(|error| chain(&error))

@@ -54,6 +54,8 @@ struct Script {
     failing_starts: AtomicU64,
     /// The next start awaits for ever.
     hanging_start: AtomicBool,
+    /// The next start takes a second.
+    slow_start: AtomicBool,
     /// Does not stop when asked.
     deaf: AtomicBool,
     /// Panics when asked to stop.
@@ -97,6 +99,9 @@ impl<const N: usize> Service for Probe<N> {
         let incarnation = script.starts.fetch_add(1, Ordering::SeqCst) + 1;
         if script.hanging_start.swap(false, Ordering::SeqCst) {
             std::future::pending::<()>().await;
+        }
+        if script.slow_start.swap(false, Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         if script.failing_starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(ProbeError::Open(Box::new(ProbeError::Read(std::fmt::Error))));

@@ -107,3 +107,27 @@ async fn a_deaf_service_behind_a_closing_gate_is_ended_by_force() {
     bench.becomes(waits_for("no disk")).await;
     assert_eq!(begin.elapsed(), STOP_GRACE);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_gate_closes_while_it_starts_never_runs() {
+    let closed = watch::Sender::new(None);
+    let script = Arc::new(Script::default());
+    // Should it run all the same, it would not stop.
+    script.deaf.store(true, Ordering::SeqCst);
+    script.slow_start.store(true, Ordering::SeqCst);
+    let bench = start::<0>(&Board::default(), spec::<0>(), vec![gate(&closed)], script);
+    let mut life = bench.handle.life();
+    bench.started(1).await;
+    let begin = tokio::time::Instant::now();
+    closed.send_replace(Some("no disk"));
+    while !waits_for("no disk")(&life.borrow_and_update()) {
+        life.changed().await.unwrap();
+        assert_ne!(*life.borrow(), Life::Running);
+    }
+    assert!(begin.elapsed() <= Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(bench.script.alive.load(Ordering::SeqCst), 0);
+    bench.script.deaf.store(false, Ordering::SeqCst);
+    closed.send_replace(None);
+    bench.runs().await;
+    assert_eq!(bench.incarnation().await, 2);
+}
