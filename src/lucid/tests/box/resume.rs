@@ -1,6 +1,6 @@
 //! A recording outlives restarts of the services under it.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use crate::{
     bench::{LONG, Owner, Place, Program, eventually},
@@ -13,8 +13,6 @@ const RESTARTED: [&str; 5] =
     ["session-api", "session-pipeline", "session-storage", "session-anchoring", "blockchain-engine"];
 /// How far the recording must get after each restart.
 const STEP_BYTES: u64 = 2_000_000;
-/// How long a restart may take. An upload under way lets go of the store only when its client gives up on it.
-const RESTART_MAX: Duration = Duration::from_secs(180);
 /// How far the source may run ahead.
 const AHEAD_BYTES: u64 = 16_000_000;
 
@@ -53,7 +51,7 @@ fn restarts_of_services_do_not_break_a_recording() {
 fn restarted(owner: &Owner, name: &str, ask: impl FnOnce()) {
     let restarts = owner.service(name).unwrap()["restarts"].as_u64().unwrap();
     ask();
-    eventually(&format!("the restart of {name}"), RESTART_MAX, || {
+    eventually(&format!("the restart of {name}"), LONG, || {
         let service = owner.service(name)?;
         let again = service["restarts"].as_u64() > Some(restarts) && service["health"]["state"] == "healthy";
         if again { Ok(()) } else { Err(service.to_string()) }
