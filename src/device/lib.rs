@@ -26,7 +26,7 @@ mod thermal;
 
 pub use clock::{Clock, ClockError, ClockTrust, FakeClock, Now, SystemClock};
 pub use host::{BoardState, CpuState, Host, MemoryState};
-pub use linux::{DataPlace, Linux};
+pub use linux::{DataPlace, Linux, interfaces};
 pub use power::{Power, PowerState, Throttling};
 pub use reading::Reading;
 pub use simulated::{Knobs, Simulated, SsdCondition};

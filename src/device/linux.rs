@@ -5,6 +5,7 @@
 //! [`crate::Reading::Absent`] here.
 
 mod host;
+mod interfaces;
 mod mounts;
 mod power;
 mod storage;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use crate::Device;
 use crate::files::Root;
 use host::CpuSample;
+pub use interfaces::interfaces;
 
 /// Where the bulk data is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Reads the command line and hands over: to [`run`] for the appliance itself, to [`command`] for everything else.
 
 mod backup;
+mod certificate;
 mod cli;
 mod command;
 mod config;

@@ -6,13 +6,12 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use lucid_appliance::{storage_watch::AbsentRoot, thermal_watch::Thresholds};
 use lucid_client::Console;
-use lucid_device::{Clock, DataPlace, Device, Linux, Simulated, SystemClock};
-use lucid_http::certificate::{CertificateNames, DeviceCertificate};
+use lucid_device::{DataPlace, Device, Linux, Simulated, SystemClock};
 use lucid_observe::{Journald, LevelFilter, Observe, ObserveConfig, TerminalFormat};
 use lucid_proof::note::Signer;
 use lucid_supervisor::{Notifier, Supervisor};
@@ -20,6 +19,7 @@ use lucid_vault::Identity;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    certificate::{Listening, Renewal},
     cli,
     command::{offline::load, terminal::Terminal},
     config::{Settings, keys, process_environment},
@@ -60,10 +60,10 @@ pub(crate) fn dev(args: &cli::Dev) -> Result<ExitCode, Failure> {
 fn appliance(settings: Settings, mode: &Mode) -> Result<ExitCode, Failure> {
     raise_descriptor_limit()?;
     let observe = observe(&settings)?;
-    let (ground, clock) = ground(settings, mode, observe.clone())?;
+    let (ground, clock, renewal) = ground(settings, mode, observe.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lucid").build();
     let runtime = runtime.map_err(|source| Failure::Io { attempted: "start the runtime".to_owned(), source })?;
-    let code = runtime.block_on(live(ground, clock));
+    let code = runtime.block_on(live(ground, clock, renewal));
     runtime.shutdown_timeout(RUNTIME_MAX);
     if !observe.flush(FLUSH_MAX) {
         Terminal.line("the last log lines could not be written");
@@ -72,12 +72,13 @@ fn appliance(settings: Settings, mode: &Mode) -> Result<ExitCode, Failure> {
 }
 
 /// Starts everything, waits for a signal, stops everything.
-async fn live(ground: Ground, clock: Arc<SystemClock>) -> Result<ExitCode, Failure> {
+async fn live(ground: Ground, clock: Arc<SystemClock>, renewal: Renewal) -> Result<ExitCode, Failure> {
     let running =
         wire::start(&ground).map_err(|source| Failure::Io { attempted: "start the services".to_owned(), source })?;
     let (dashboard, fingerprint) = (running.dashboard, ground.ca_fingerprint.clone());
     tokio::spawn(async move { say_where(dashboard, &fingerprint).await });
     tokio::spawn(keep_time(clock.clone()));
+    tokio::spawn(renewal.keep());
     let notifier = Notifier::systemd()
         .map_err(|source| Failure::Io { attempted: "start the thread that talks to systemd".to_owned(), source })?;
     let shutdown =
@@ -101,7 +102,7 @@ async fn live(ground: Ground, clock: Arc<SystemClock>) -> Result<ExitCode, Failu
 }
 
 /// Everything that is there before the first service.
-fn ground(settings: Settings, mode: &Mode, observe: Observe) -> Result<(Ground, Arc<SystemClock>), Failure> {
+fn ground(settings: Settings, mode: &Mode, observe: Observe) -> Result<(Ground, Arc<SystemClock>, Renewal), Failure> {
     let (data_root, state_dir) = (settings.path(&keys::DATA_DIR), settings.path(&keys::STATE_DIR));
     make_state_dir(&state_dir)?;
     let clock = Arc::new(SystemClock::new(&state_dir));
@@ -111,7 +112,8 @@ fn ground(settings: Settings, mode: &Mode, observe: Observe) -> Result<(Ground, 
     let identity =
         Identity::open(&state_dir).map_err(|source| Failure::other("open the appliance's identity", source))?;
     let signer = signer(&identity)?;
-    let certificate = certificate(&settings, &state_dir, &*clock)?;
+    let listening = Listening::new(&settings);
+    let certificate = listening.certificate(&state_dir.join("tls"), &clock)?;
     let device: Arc<dyn Device> = match mode {
         Mode::Developer { simulate: true } => {
             Arc::new(Simulated::new(SIMULATION_SEED, &data_root.display().to_string(), clock.clone()))
@@ -137,7 +139,7 @@ fn ground(settings: Settings, mode: &Mode, observe: Observe) -> Result<(Ground, 
         signer: Arc::new(signer),
         settings,
     };
-    Ok((ground, clock))
+    Ok((ground, clock.clone(), Renewal::new(certificate, clock, listening)))
 }
 
 fn thresholds(settings: &Settings) -> Thresholds {
@@ -155,15 +157,6 @@ fn signer(identity: &Identity) -> Result<Signer, Failure> {
     let id = lucid_proof::hash::sha256(&[key.verifying_key().as_bytes()]);
     let name = format!("lucid-{}", data_encoding::HEXLOWER.encode(&id[..4]));
     Signer::new(&name, key).map_err(|source| Failure::other("name the appliance's key", source))
-}
-
-fn certificate(settings: &Settings, state_dir: &Path, clock: &dyn Clock) -> Result<DeviceCertificate, Failure> {
-    let host = settings.address(&keys::LISTEN_HOST);
-    let addresses = [host, IpAddr::from([127, 0, 0, 1])].into_iter().filter(|address| !address.is_unspecified());
-    let names = CertificateNames::new(settings.host_name(&keys::LISTEN_HOSTNAME), addresses);
-    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(clock.now().unix_ms);
-    DeviceCertificate::open(&state_dir.join("tls"), &names, now, now)
-        .map_err(|source| Failure::other("open the appliance's certificate", source))
 }
 
 /// Makes the state directory, readable by nobody else.

@@ -36,7 +36,7 @@ const RANKS: [(&str, u32); 18] = [
 const WALLS: [(&str, &[&str]); 8] = [
     ("redb", &["lucid-store"]),
     ("rppal", &["lucid-device"]),
-    ("nix", &[]),
+    ("nix", &["lucid-device"]),
     ("age", &["lucid-vault"]),
     ("argon2", &["lucid-foundation"]),
     ("jsonwebtoken", &["lucid-foundation"]),

@@ -270,3 +270,16 @@ fn the_fake_clock_does_as_told() {
     clock.step_to(now(3, ClockTrust::Held));
     assert_eq!((clock.now(), clock.monotonic_ms()), (now(3, ClockTrust::Held), 5));
 }
+
+#[test]
+fn the_earliest_time_moves_with_a_synchronized_clock_only() {
+    let bench = Bench::new(0);
+    let clock = bench.boot(BUILT_MS + 9 * HOUR_MS);
+    clock.keep().unwrap();
+    assert_eq!(clock.earliest_ms(), BUILT_MS, "a clock that was never set may be ahead");
+    bench.synchronize(true);
+    bench.wall(BUILT_MS + HOUR_MS);
+    clock.keep().unwrap();
+    assert_eq!(clock.earliest_ms(), BUILT_MS + HOUR_MS);
+    assert_eq!(bench.boot(BUILT_MS + 2 * HOUR_MS).earliest_ms(), BUILT_MS + HOUR_MS, "over a restart");
+}
