@@ -6,6 +6,7 @@
 
 use std::{ops::Bound, path::Path, sync::Arc};
 
+use lucid_device::disk::{DiskError, free_space};
 use lucid_ports::{Recording, RecordingState, SessionId};
 use lucid_proof::{
     hash::Hash,
@@ -28,6 +29,8 @@ const OPEN_MAX: usize = 256;
 const OPEN_PER_ACCOUNT_MAX: usize = 64;
 /// Recordings handed towards their block at once; the rest come with the next tick.
 const UNFINISHED_MAX: usize = 64;
+/// Room that no chunk may take: deletions, rows and blocks go on where recording stops.
+const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// Sessions listed at once.
 pub(crate) const LIST_MAX: usize = 1000;
 
@@ -45,6 +48,12 @@ pub enum RepositoryError {
         /// Its state.
         state: RecordingState,
     },
+    /// The disk has only what rows and the chain still need.
+    #[error("the data disk is full")]
+    NoRoom,
+    /// How much room there is could not be told.
+    #[error("could not look how much room the data disk has")]
+    Space(#[source] DiskError),
     /// Too many recordings are open.
     #[error("too many recordings are open: end or resume some of them first")]
     TooManyOpen,
@@ -83,7 +92,7 @@ pub enum RepositoryError {
 impl RepositoryError {
     /// Whether the disk is full.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_disk_full())
+        matches!(self, Self::NoRoom) || matches!(self, Self::Store(error) if error.is_disk_full())
     }
 }
 
@@ -229,7 +238,15 @@ impl Repository {
 
     /// Makes the bytes of one chunk durable. No row counts them yet.
     pub(crate) async fn put_chunk(self: &Arc<Self>, id: SessionId, index: u64, sealed: Vec<u8>) -> Result<()> {
-        self.blocking(move |this| Ok(this.blobs.put(&id.to_string(), index, &sealed)?)).await
+        self.blocking(move |this| {
+            // storage-watch looks every few seconds, and a fast upload fills a disk in less.
+            let space = free_space(this.blobs.dir()).map_err(RepositoryError::Space)?;
+            if space.free_bytes < ROOM_BYTES_MIN + sealed.len() as u64 {
+                return Err(RepositoryError::NoRoom);
+            }
+            Ok(this.blobs.put(&id.to_string(), index, &sealed)?)
+        })
+        .await
     }
 
     /// The bytes of one chunk as they lie on disk.

@@ -39,13 +39,18 @@ impl Blobs {
     /// # Errors
     /// `Io` and `DiskFull`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        make_dir(dir)?;
+        make_dirs(dir)?;
         let blobs = Self { dir: dir.to_path_buf(), making_dir: Arc::default() };
         let swept = blobs.sweep()?;
         if swept > 0 {
             tracing::info!(dir = %dir.display(), swept, "left-overs of interrupted writes removed");
         }
         Ok(blobs)
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Stores a blob. Again with the same bytes is no error, so that a retry after a crash goes through.
@@ -197,15 +202,20 @@ fn entries(dir: &Path) -> Result<Vec<DirEntry>, StoreError> {
     Ok(found.unwrap_or_default())
 }
 
-/// Makes a directory durable together with its name in its parent.
+/// Makes a directory, and those above it that are missing, durable together with their names.
+fn make_dirs(dir: &Path) -> Result<(), StoreError> {
+    if !dir.exists() && parent(dir) != dir {
+        make_dirs(parent(dir))?;
+    }
+    make_dir(dir)
+}
+
+/// Makes a directory durable together with its name in its parent, which must be there: one that vanished, with its
+/// disk say, must not come back as an empty one on another disk.
 fn make_dir(dir: &Path) -> Result<(), StoreError> {
     match fs::create_dir(dir) {
         Ok(()) => sync_dir(parent(dir)).inspect_err(|_| forget_dir(dir)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && parent(dir) != dir => {
-            make_dir(parent(dir))?;
-            make_dir(dir)
-        }
         Err(error) => Err(StoreError::io("make the directory", dir, error)),
     }
 }

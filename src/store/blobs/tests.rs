@@ -35,6 +35,17 @@ fn blobs_come_back_by_id_and_index() {
 }
 
 #[test]
+fn a_directory_that_vanished_does_not_come_back_empty() {
+    let (dir, blobs) = blobs();
+    fs::rename(dir.path().join("data"), dir.path().join("away")).unwrap();
+    let refused = blobs.put(ID, 0, b"chunk");
+    assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
+    assert!(!dir.path().join("data").exists());
+    fs::rename(dir.path().join("away"), dir.path().join("data")).unwrap();
+    blobs.put(ID, 0, b"chunk").unwrap();
+}
+
+#[test]
 fn a_blob_never_changes() {
     let (_dir, blobs) = blobs();
     blobs.put(ID, 1, b"first").unwrap();
