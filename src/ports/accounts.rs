@@ -105,8 +105,11 @@ pub enum AccountError {
         /// Tries until the code is void.
         tries_left: u32,
     },
-    /// The one-time code was tried too often.
-    #[error("the code is void after too many tries: restart the appliance to get a new one")]
+    /// The one-time code was tried too often. One that the appliance made is replaced while it runs.
+    #[error(
+        "the code is void after too many tries: enter the new one that the appliance shows within two minutes, or, if it \
+         came with a code of its own, restart it to be shown one"
+    )]
     CodeVoid,
     /// Name or password is wrong: which of the two is not said.
     #[error("name or password is wrong")]

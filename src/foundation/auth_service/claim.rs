@@ -4,12 +4,13 @@
 //! administrator: a cut between them leaves the appliance unclaimed, and the next claim makes another key in place of
 //! that one. The administrator, the end of the code and the first log-in are one transaction.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use lucid_ports::{AccountError, Claim, Claimed, Role};
 use lucid_store::Reader as _;
 
-use super::code::{self, Attempt, CodeHash};
+use super::Error;
+use super::code::{self, Attempt, Code, CodeHash, Origin};
 use super::core::Core;
 use super::failure::Failure;
 use super::rows::{ACCOUNTS, AccountRow, CLAIM, CLAIM_KEY};
@@ -18,7 +19,7 @@ use super::{audit, password};
 impl Core {
     /// Makes the first administrator.
     pub(crate) async fn claim(self: Arc<Self>, claim: Claim) -> Result<Claimed, Failure> {
-        let Some(code) = self.code() else { return Err(AccountError::AlreadyClaimed.into()) };
+        let code = self.current_code().as_ref().map(|code| code.hash).ok_or(AccountError::AlreadyClaimed)?;
         password::check_name(&claim.name)?;
         password::check_password(&claim.name, &claim.password)?;
         self.try_code(code, &claim).await?;
@@ -45,7 +46,7 @@ impl Core {
             Ok(audit::append(tx, &entry, audit::ENTRIES_MAX)?)
         });
         commit.await?;
-        *self.code.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.current_code() = None;
         tracing::info!("claimed: the first administrator is made");
         Ok(Claimed { tokens, recovery_key })
     }
@@ -61,10 +62,36 @@ impl Core {
             }
             Ok(outcome)
         });
-        outcome.await?.check()
+        let outcome = outcome.await?;
+        if let Some(current) = &mut *self.current_code() {
+            current.tried(&code, outcome, self.door.time.monotonic_ms());
+        }
+        outcome.check()
     }
 
-    fn code(&self) -> Option<CodeHash> {
-        *self.code.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Shows a new code in place of one that was made here and has been void for a while.
+    pub(crate) async fn renew_code(&self) -> Result<(), Error> {
+        let now_ms = self.door.time.monotonic_ms();
+        let is_over = |code: &Option<Code>| code.as_ref().is_some_and(|code| code.is_over(now_ms));
+        if !is_over(&self.current_code()) {
+            return Ok(());
+        }
+        let code = code::generate()?;
+        {
+            let mut current = self.current_code();
+            // A claim may have ended all codes meanwhile.
+            if !is_over(&current) {
+                return Ok(());
+            }
+            *current = Some(Code::new(CodeHash::of(&self.door.keys, &code), Origin::Made));
+        }
+        tracing::warn!("the one-time code was void after too many tries: showing a new one");
+        let announce = self.announce.clone();
+        // A terminal may block.
+        tokio::task::spawn_blocking(move || announce(&code)).await.map_err(Error::Announce)
+    }
+
+    fn current_code(&self) -> MutexGuard<'_, Option<Code>> {
+        self.code.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,9 @@
 //! The one-time code by which the first administrator claims the appliance.
 //!
 //! Either handed in by the provisioning, or made at each start while the appliance is unclaimed and shown to whoever
-//! sees its terminal. It is good once and for ten wrong tries. Tries are on disk before they are answered; over
-//! restarts, at which a new code is made, at most ten a minute are looked at, so restarting gains a guesser nothing.
+//! sees its terminal. It is good once and for ten wrong tries. Tries are on disk before they are answered. Since anybody on
+//! the LAN can use them up, one that was made here is replaced a minute later; of all codes at most ten tries a minute are
+//! looked at, so that neither this nor a restart gains a guesser anything.
 //! Must never be in a log, and never on disk but as a keyed hash.
 
 use lucid_ports::AccountError;
@@ -33,7 +34,47 @@ const GROUP_CHARS: usize = 4;
 /// Fewest characters of a code handed in: 60 bits if it is random.
 const CODE_CHARS_MIN: usize = 12;
 
-/// The hash of the code that is good now.
+/// How long a code that was made here stays void before a new one is shown: the terminal of whoever reads it does not
+/// scroll away under a guesser.
+const VOID_MS: u64 = 60_000;
+
+/// The code in force.
+pub(crate) struct Code {
+    pub(crate) hash: CodeHash,
+    origin: Origin,
+    /// Since when it is void, by the monotonic clock.
+    void_since_ms: Option<u64>,
+}
+
+/// Where a code comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Handed in by the provisioning: who did so has it on paper, and gets no other before a restart.
+    Provisioned,
+    /// Made here.
+    Made,
+}
+
+impl Code {
+    pub(crate) fn new(hash: CodeHash, origin: Origin) -> Self {
+        Self { hash, origin, void_since_ms: None }
+    }
+
+    /// What a try of `hash` at `now_ms` by the monotonic clock came to.
+    pub(crate) fn tried(&mut self, hash: &CodeHash, outcome: Attempt, now_ms: u64) {
+        if self.hash.is(hash) && matches!(outcome, Attempt::Void | Attempt::Wrong { tries_left: 0 }) {
+            self.void_since_ms.get_or_insert(now_ms);
+        }
+    }
+
+    /// Whether a new one is to take its place.
+    pub(crate) fn is_over(&self, now_ms: u64) -> bool {
+        let long_ago = |since_ms: u64| now_ms.saturating_sub(since_ms) >= VOID_MS;
+        self.origin == Origin::Made && self.void_since_ms.is_some_and(long_ago)
+    }
+}
+
+/// The hash of a code.
 #[derive(Clone, Copy)]
 pub(crate) struct CodeHash([u8; 32]);
 
@@ -48,6 +89,7 @@ impl CodeHash {
         data_encoding::HEXLOWER.encode(&self.0)
     }
 
+    /// Whether both are of one code. In constant time.
     fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }

@@ -11,7 +11,7 @@ use lucid_ports::{AccountError, AuditEntry, Recovery};
 use lucid_store::{Reader as _, Store, StoreError, WriteTx};
 use zeroize::Zeroizing;
 
-use super::code::CodeHash;
+use super::code::Code;
 use super::door::Door;
 use super::failure::Failure;
 use super::rows::{ACCOUNTS, AccountRow, SESSIONS};
@@ -27,7 +27,9 @@ pub(crate) struct Core {
     pub(crate) recovery: Arc<dyn Recovery>,
     pub(crate) throttle: Mutex<Throttle>,
     /// The one-time code, while there is one.
-    pub(crate) code: Mutex<Option<CodeHash>>,
+    pub(crate) code: Mutex<Option<Code>>,
+    /// Shows a code to the owner. May block.
+    pub(crate) announce: Arc<dyn Fn(&str) + Send + Sync>,
     /// Held over a commit and the door's reload, so that the door ends up with the newest commit.
     pub(crate) changing: tokio::sync::Mutex<()>,
     /// Held over making a recovery key and committing what goes with it: of two the later one replaces the former.

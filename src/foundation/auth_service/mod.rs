@@ -45,7 +45,7 @@ pub use port::AccountsPort;
 pub use request::{Answer, Request};
 pub use routes::routes;
 
-use self::code::CodeHash;
+use self::code::{Code, CodeHash, Origin};
 use self::core::Core;
 use self::door::Door;
 use self::failure::Failure;
@@ -132,7 +132,7 @@ pub struct AuthService {
 
 impl Service for AuthService {
     const NAME: &'static str = NAME;
-    /// Ended log-ins are dropped this often.
+    /// Ended log-ins are dropped, and a void one-time code is replaced, this often.
     const PERIOD: Duration = Duration::from_secs(60);
 
     type Config = Config;
@@ -154,6 +154,7 @@ impl Service for AuthService {
             recovery: deps.recovery.clone(),
             throttle: Mutex::new(Throttle::new(config.login_attempts_max, config.login_window_s)),
             code: Mutex::new(code),
+            announce: deps.announce.clone(),
             changing: tokio::sync::Mutex::default(),
             recovering: tokio::sync::Mutex::default(),
             fault: OnceLock::new(),
@@ -167,7 +168,10 @@ impl Service for AuthService {
         ctx.publish(Status { door: Some(self.core.door.clone()) });
         loop {
             match ctx.next().await {
-                Event::Tick => self.core.sweep().await.map_err(Error::Store)?,
+                Event::Tick => {
+                    self.core.sweep().await.map_err(Error::Store)?;
+                    self.core.renew_code().await?;
+                }
                 Event::Request(request) => self.answer(request, ctx).await,
                 Event::Stop => {
                     // What goes on beside ends with this incarnation. It is waited for, because it holds the store open.
@@ -248,7 +252,7 @@ fn open(
     clock: Arc<dyn Clock>,
     claim_code: Option<&Zeroizing<String>>,
     announce: &(dyn Fn(&str) + Send + Sync),
-) -> Result<(Store, Arc<Door>, Option<CodeHash>), Error> {
+) -> Result<(Store, Arc<Door>, Option<Code>), Error> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|source| Error::Directory { path: dir.to_path_buf(), source })?;
     let options = Options { cache_bytes: CACHE_BYTES, ..Options::default() };
@@ -276,19 +280,19 @@ fn current_code(
     keys: &Keys,
     claim_code: Option<&Zeroizing<String>>,
     announce: &(dyn Fn(&str) + Send + Sync),
-) -> Result<CodeHash, Error> {
+) -> Result<Code, Error> {
     if let Some(code) = claim_code {
         code::check(code)?;
         let row = store.read(|tx| tx.get(&CLAIM, &CLAIM_KEY)).map_err(Error::Store)?.unwrap_or_default();
         let hash = CodeHash::of(keys, code);
         if !code::is_void(&row, &hash) {
-            return Ok(hash);
+            return Ok(Code::new(hash, Origin::Provisioned));
         }
         tracing::warn!("the one-time code of the provisioning is void after too many tries: showing a new one");
     }
     let code = code::generate()?;
     announce(&code);
-    Ok(CodeHash::of(keys, &code))
+    Ok(Code::new(CodeHash::of(keys, &code), Origin::Made))
 }
 
 /// Why the service could not start or go on.
@@ -330,6 +334,9 @@ pub enum Error {
         /// Fewest.
         chars_min: usize,
     },
+    /// Showing a new one-time code was interrupted.
+    #[error("showing a new one-time code was interrupted")]
+    Announce(#[source] tokio::task::JoinError),
     /// Opening was interrupted.
     #[error("opening the accounts was interrupted")]
     Start(#[source] tokio::task::JoinError),

@@ -44,9 +44,65 @@ async fn ten_wrong_tries_void_the_code() {
         let wrong = running.claim("WRONG-WRONG-WRONG").await;
         assert!(matches!(wrong, Err(AccountError::WrongCode { tries_left }) if tries_left == left), "{left}");
     }
-    assert!(matches!(running.claim(&appliance.code()).await, Err(AccountError::CodeVoid)));
+    let void = running.claim(&appliance.code()).await.err().unwrap();
+    assert!(matches!(void, AccountError::CodeVoid));
+    assert!(void.to_string().contains("the new one that the appliance shows within two minutes"), "{void}");
+}
+
+/// Lets the service tick once, and waits until it is back from that.
+async fn tick(running: &Running) {
+    tokio::time::pause();
+    tokio::time::advance(AuthService::PERIOD).await;
+    tokio::time::resume();
+    // Requests and ticks take turns: after as many answers as it queues the tick is done.
+    for _ in 0..=AuthService::QUEUE_MAX {
+        running.accounts.accounts().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_void_code_that_was_made_here_is_replaced_after_a_minute() {
+    let appliance = Appliance::new();
+    let running = appliance.start().await;
+    let shown = || appliance.shown.lock().unwrap().len();
+    let void = async || {
+        while !matches!(running.claim("WRONG-WRONG-WRONG").await, Err(AccountError::CodeVoid)) {
+            appliance.clock.advance(10);
+        }
+    };
+    tick(&running).await;
+    assert_eq!(shown(), 1, "a code that is good stays");
+    void().await;
+    let first = appliance.code();
+    appliance.clock.advance(MINUTE_MS - 1_000);
+    tick(&running).await;
+    assert_eq!(shown(), 1, "not so soon");
+    // Being tried again does not put it off.
+    void().await;
+    appliance.clock.advance(2_000);
+    tick(&running).await;
+    assert_eq!(shown(), 2);
+    tick(&running).await;
+    assert_eq!(shown(), 2, "one at a time");
+    assert!(matches!(running.claim(&first).await, Err(AccountError::WrongCode { tries_left: 9 })));
+    running.claim(&appliance.code()).await.unwrap();
     appliance.clock.advance(DAY_MS);
-    assert!(matches!(running.claim(&appliance.code()).await, Err(AccountError::CodeVoid)));
+    tick(&running).await;
+    assert_eq!(shown(), 2, "a claimed appliance shows no code");
+}
+
+#[tokio::test]
+async fn a_void_code_of_the_provisioning_stays_void() {
+    const GIVEN: &str = "GIVEN-1234-5678-9ABC";
+    let appliance = Appliance::new();
+    let running = appliance.start_with(Config { claim_code: Some(secret(GIVEN)), ..Appliance::config() }).await;
+    for _ in 0..10 {
+        running.claim("WRONG-WRONG-WRONG").await.err().unwrap();
+    }
+    appliance.clock.advance(DAY_MS);
+    tick(&running).await;
+    assert!(matches!(running.claim(GIVEN).await, Err(AccountError::CodeVoid)));
+    assert!(appliance.shown.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

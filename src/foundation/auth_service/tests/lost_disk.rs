@@ -74,6 +74,7 @@ async fn core(disk: &Disk, state: &Path) -> Arc<Core> {
         recovery: Arc::new(LastDeed(disk.clone())),
         throttle: Mutex::new(Throttle::new(5, 900)),
         code: Mutex::default(),
+        announce: Arc::new(|_| ()),
         changing: tokio::sync::Mutex::default(),
         recovering: tokio::sync::Mutex::default(),
         fault: OnceLock::new(),
