@@ -43,7 +43,7 @@ impl Listening {
         }
     }
 
-    /// What the certificate should be valid for now. A listener on one address is reached under that one; one on all
+    /// What the certificate should be valid for. A listener on one address is reached under that one; one on all
     /// addresses under those that the interfaces have.
     fn names(&self) -> io::Result<CertificateNames> {
         let addresses = match self.host.is_unspecified() {
@@ -83,7 +83,8 @@ pub(crate) struct Renewal {
     certificate: DeviceCertificate,
     clock: Arc<SystemClock>,
     listening: Listening,
-    /// The last circumstances that were seen to, and when it is due all the same, by the monotonic clock in milliseconds.
+    /// The last circumstances that were seen to, and when it is due all the same, in milliseconds of the monotonic
+    /// clock.
     seen: Option<(Circumstances, u64)>,
     /// The last look failed and was logged; the next failure is not.
     failing: bool,

@@ -107,8 +107,8 @@ pub enum AccountError {
     },
     /// The one-time code was tried too often. One that the appliance made is replaced while it runs.
     #[error(
-        "the code is void after too many tries: enter the new one that the appliance shows within two minutes, or, if it \
-         came with a code of its own, restart it to be shown one"
+        "the code is void after too many tries: enter the new one that the appliance shows within two minutes, or, if \
+         it came with a code of its own, restart it to be shown one"
     )]
     CodeVoid,
     /// Name or password is wrong: which of the two is not said.

@@ -4,8 +4,8 @@
 //! one place besides the configuration that looks at the environment. Without `NOTIFY_SOCKET`, as on a developer's
 //! machine, it says nothing and nothing fails. It knows sockets with a path, as systemd's is, and no abstract ones.
 //!
-//! Must never block: its socket waits for a service manager that does not read, so a thread of its own does the sending.
-//! That thread only passes on what the runtime says; a runtime that is dead says nothing.
+//! Must never block: its socket waits for a service manager that does not read, so a thread of its own sends. That
+//! thread only passes on what the runtime says; a runtime that is dead says nothing.
 
 use std::{
     io,
@@ -20,7 +20,8 @@ use sd_notify::NotifyState;
 
 /// One line of status; the service manager shows it on one line of a terminal.
 const STATUS_BYTES_MAX: usize = 512;
-/// Messages that wait for a service manager that does not read. It reads at once while it lives; further ones are dropped.
+/// Messages that wait for a service manager that does not read. It reads at once while it lives; further ones are
+/// dropped.
 const QUEUE_MAX: usize = 16;
 
 /// The link to the service manager.

@@ -90,9 +90,9 @@ impl SystemClock {
         self.startup_problem.as_ref()
     }
 
-    /// The earliest time that it can be, in milliseconds since 1970: the latest one seen while synchronized, or the time
-    /// of the build. A clock that is synchronized may still step back to it, so nothing that is to be valid then may
-    /// begin later.
+    /// The earliest time that it can be, in milliseconds since 1970: the latest one seen while synchronized, or that of
+    /// the build. A clock that is synchronized may still step back to it, so nothing that is to be valid then may begin
+    /// later.
     pub fn earliest_ms(&self) -> u64 {
         lock(&self.held).floor.synchronized_ms
     }

@@ -1,9 +1,9 @@
 //! The one-time code by which the first administrator claims the appliance.
 //!
 //! Either handed in by the provisioning, or made at each start while the appliance is unclaimed and shown to whoever
-//! sees its terminal. It is good once and for ten wrong tries. Tries are on disk before they are answered. Since anybody on
-//! the LAN can use them up, one that was made here is replaced a minute later; of all codes at most ten tries a minute are
-//! looked at, so that neither this nor a restart gains a guesser anything.
+//! sees its terminal. It is good once and for ten wrong tries. Tries are on disk before they are answered.
+//! Since anybody on the LAN can use them up, one that was made here is replaced a minute later; of all codes at most ten
+//! tries a minute are looked at, so that neither this nor a restart gains a guesser anything.
 //! Must never be in a log, and never on disk but as a keyed hash.
 
 use lucid_ports::AccountError;

@@ -31,8 +31,9 @@ impl VaultRecovery {
             Ok(repository) => repository.vault().issue_recovery()?,
             Err(_) => issue_recovery(&self.state_dir)?,
         };
-        // Who opened the data disk in between may have read the former recipient. Who opens it later has not. The key is
-        // in force already, so the owner must see it: session-storage tells of a disk that lags behind, and tries again.
+        // Who opened the data disk in between may have read the former recipient. Who opens it later has not. The key
+        // is in force already, so the owner must see it: session-storage tells of a disk that lags behind, and tries
+        // again.
         if let Ok(repository) = self.repository.get()
             && let Err(error) = repository.vault().follow_state()
         {
