@@ -24,7 +24,8 @@ use tokio::sync::watch;
 
 use crate::{
     readers::Readers,
-    repository::{Repository, RepositoryError},
+    repository::Repository,
+    repository_error::RepositoryError,
     session_api::{Access, SessionApiDeps},
     uploads::{UploadError, Uploads},
 };

@@ -10,7 +10,8 @@ use lucid_vault::SessionKey;
 
 use crate::{
     chunk::{self, ChunkError},
-    repository::{Repository, RepositoryError},
+    repository::Repository,
+    repository_error::RepositoryError,
 };
 
 /// Chunks read and opened ahead of the reader: the disk works while the network does.

@@ -13,7 +13,7 @@ use lucid_proof::{
 
 use lucid_store::Blobs;
 
-use crate::repository::{Repository, RepositoryError};
+use crate::{repository::Repository, repository_error::RepositoryError};
 
 /// An export can't be made.
 #[derive(Debug, thiserror::Error)]

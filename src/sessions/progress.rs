@@ -14,7 +14,8 @@ use lucid_proof::{
 };
 
 use crate::{
-    repository::{Repository, RepositoryError, trust},
+    repository::{Repository, trust},
+    repository_error::RepositoryError,
     rows::SessionRow,
 };
 

@@ -11,11 +11,7 @@ use lucid_ports::{Chain, Identity, Load, Recording, RecordingState, Recordings, 
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::{
-    api::ApiState,
-    repository::{Repository, RepositoryError},
-    uploads::Uploads,
-};
+use crate::{api::ApiState, repository::Repository, repository_error::RepositoryError, uploads::Uploads};
 
 /// What session-api may use.
 #[derive(Clone)]

@@ -15,7 +15,8 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     progress::{Progress, stamp},
-    repository::{Repository, RepositoryError},
+    repository::Repository,
+    repository_error::RepositoryError,
     uploads::Uploads,
 };
 

@@ -10,7 +10,7 @@ use lucid_kit::{Ctx, Event, Health, Lease, Lender, Service};
 use lucid_vault::Vault;
 use serde::Serialize;
 
-use crate::repository::{Repository, RepositoryError};
+use crate::{repository::Repository, repository_error::RepositoryError};
 
 /// What session-storage may use.
 pub struct SessionStorageDeps {

@@ -20,7 +20,8 @@ use crate::{
     chunk::ChunkError,
     chunker::Cut,
     progress::{Progress, stamp},
-    repository::{Repository, RepositoryError},
+    repository::Repository,
+    repository_error::RepositoryError,
     session_pipeline::PipelineConfig,
     upload::{Piece, Upload},
 };

@@ -164,7 +164,7 @@ async fn gather(api: &ApiState, id: SessionId, also: &[String]) -> Result<Export
         ExportError::NotAnchored(_) => Problem::conflict("not_anchored", error.to_string()),
         ExportError::Chain(ChainError::OutOfRange(text)) => Problem::bad_request("bad_checkpoint", text),
         ExportError::Chain(error) => Problem::unavailable("chain_unavailable", error.to_string()).with_retry_after_s(2),
-        ExportError::Repository(crate::repository::RepositoryError::NotFound(id)) => {
+        ExportError::Repository(crate::repository_error::RepositoryError::NotFound(id)) => {
             problem(RecordingsError::NotFound(id))
         }
         error => Problem::internal(&error),
