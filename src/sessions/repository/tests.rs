@@ -1,5 +1,7 @@
 //! Rows: the order of chunks, the states, lists, and looking up by offset.
 
+use lucid_store::StoreError;
+
 use super::*;
 use crate::tests::{Disks, NOON_MS};
 
