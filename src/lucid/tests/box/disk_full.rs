@@ -43,11 +43,17 @@ fn a_recording_that_fills_the_disk_is_resumed_when_there_is_room() {
         let reply = owner.ask("POST", "/api/sessions", &json, b"{\"label\":\"late\"}");
         if reply.status == 507 { Ok(reply.expect_problem(507, "disk_full")) } else { Err(reply.text()) }
     });
-    let offset = durable.to_string();
-    let headers =
-        [("Content-Type", "application/partial-upload"), ("Upload-Offset", offset.as_str()), ("Upload-Complete", "?0")];
-    let target = format!("/api/sessions/{id}/stream");
-    owner.ask("PATCH", &target, &headers, &mix(0, 2_000_000)).expect_problem(507, "disk_full");
+    // The waiting client tries again and again, and may move the offset in between.
+    eventually("the refusal of more bytes", LONG, || {
+        let offset = owner.session(&id).unwrap()["durable_bytes"].to_string();
+        let partial = [
+            ("Content-Type", "application/partial-upload"),
+            ("Upload-Offset", offset.as_str()),
+            ("Upload-Complete", "?0"),
+        ];
+        let reply = owner.ask("PATCH", &format!("/api/sessions/{id}/stream"), &partial, &mix(0, 2_000_000));
+        if reply.status == 507 { Ok(reply.expect_problem(507, "disk_full")) } else { Err(reply.text()) }
+    });
     assert_restored(&place, &first, &place.path("first.bin"), "restored-1.bin");
 
     // With room again, it goes on by itself: to the client it was a pause.
