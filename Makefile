@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MUSL := aarch64-unknown-linux-musl
 CROSS_BINARY := target/$(MUSL)/release/lucid
-PYTHON_DONE := target/venv/.done
+CARGO_PLACE := $(or $(CARGO_HOME),$(HOME)/.cargo)
+PI_IMAGE := target/pi/image/lucid.img
 BROWSER := src/appliance/browser
 # nextest runs tests side by side and is used where it is there; `cargo test` does the same work.
 TEST_RUNNER := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo test)
@@ -25,7 +26,7 @@ simulate: ## Like run, on a simulated Raspberry Pi 5
 
 .PHONY: test
 test: setup ## Everything that CI runs, cheap first, with the time of each stage and the sum of all tests
-	@.ci/stages check unit browser cross-check
+	@.ci/stages check unit browser units flash cross-check pi-check
 
 .PHONY: setup
 setup: ## Install what tests need: Debian packages, a Python environment, npm packages
@@ -34,7 +35,7 @@ setup: ## Install what tests need: Debian packages, a Python environment, npm pa
 .PHONY: check
 check: ## Formatting, lints, and the rules of src/tidy
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features lucid-hw-tests/pi -- -D warnings
 	cargo $(TEST_RUNNER) -p lucid-tidy
 
 .PHONY: unit
@@ -50,12 +51,47 @@ browser: ## The dashboard in a real Chromium
 .PHONY: cross
 cross: ## The static aarch64 binary
 	@.ci/setup cross
-	cargo build --release --target $(MUSL) -p lucid
+	@# No path of the building machine in the binary: an image that is published must not tell whose it was.
+	cargo build --release --target $(MUSL) -p lucid --config 'target.$(MUSL).rustflags=["--remap-path-prefix=$(CARGO_PLACE)=/cargo", "--remap-path-prefix=$(CURDIR)=/lucid"]'
 	@ls -l $(CROSS_BINARY)
 
 .PHONY: cross-check
 cross-check: cross ## Check that it is static, and run it under qemu-user until it answers /health
 	.ci/cross-check $(CROSS_BINARY)
+
+.PHONY: units
+units: ## The systemd units and the packet filter, against systemd's own checks, without a boot
+	cargo build -p lucid
+	units/check target/debug/lucid
+
+.PHONY: flash
+flash: ## flash.sh on loop devices, and what it refuses on a made-up machine (needs root)
+	python3 -m unittest hw-tests/flash/test_flash.py
+
+.PHONY: pi-image
+pi-image: ## The disk image of the virtual Pi: kernel, root, binary (about 15 minutes from nothing)
+	@hw-tests/setup
+	hw-tests/image
+
+.PHONY: pi
+pi: pi-image ## Boot the image on a virtual Pi and print the dashboard's address; its disks are kept in ./var/pi
+	@mkdir -p var/pi
+	@[ -e var/pi/boot.img ] || cp --sparse=always $(PI_IMAGE) var/pi/boot.img
+	@[ -e var/pi/ssd.img ] || { truncate -s 4G var/pi/ssd.img; mkfs.ext4 -qL lucid-data var/pi/ssd.img; }
+	cargo run -p lucid-hw-tests --bin lucid-pi -- run var/pi/boot.img --ssd var/pi/ssd.img
+
+.PHONY: pi-check
+pi-check: pi-image ## The image on the virtual Pi: the main checks
+	cargo build -p lucid
+	RUST_TEST_THREADS=1 cargo $(TEST_RUNNER) -p lucid-hw-tests --features pi --test pi
+
+.PHONY: image
+image: ## The release image, with Buildroot (needs the internet, 15 GB and hours; BUILDROOT_DIR=, BR2_DL_DIR=)
+	buildroot/make-image
+
+.PHONY: check-buildroot
+check-buildroot: ## Check buildroot/ against a real Buildroot: BUILDROOT_DIR=, and LINUX_DIR= for the kernel's fragment
+	buildroot/check
 
 .PHONY: bench
 bench: ## The benchmarks of BENCHMARKS.md (release build; takes about half an hour)

@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, StatVfs, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
+use crate::{files, linux::holding};
+
+/// The mounts that this process sees.
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
 /// Room on a filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
@@ -71,13 +76,23 @@ pub fn free_space(path: &Path) -> Result<Space, DiskError> {
     })
 }
 
-/// Whether the filesystem of a path is mounted read-only. A newer ext4 that stopped writing after an error may not say
-/// so here; the mount options in [`crate::MountState::read_only`] do.
+/// Whether the filesystem of a path is mounted read-only, or has stopped writing after an error. A newer ext4 tells
+/// `statvfs` nothing of the latter, only its mount options do.
 ///
 /// # Errors
-/// The path doesn't exist or its filesystem doesn't answer.
+/// The path doesn't exist, or its filesystem or the table of mounts doesn't answer.
 pub fn is_read_only(path: &Path) -> Result<bool, DiskError> {
-    Ok(statvfs(path)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+    if statvfs(path)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Ok(true);
+    }
+    let failed = |source| DiskError::Filesystem { path: path.to_owned(), source };
+    let resolved = path.canonicalize().map_err(failed)?;
+    let mountinfo = files::text(Path::new(MOUNTINFO));
+    let Some(mountinfo) = mountinfo.present() else {
+        let reason = mountinfo.reason().unwrap_or("no reason given").to_owned();
+        return Err(failed(std::io::Error::other(reason)));
+    };
+    Ok(holding(mountinfo, &resolved).is_some_and(|mount| mount.read_only))
 }
 
 /// Whether two directories lie on the same filesystem, so that a rename from one to the other is atomic.

@@ -26,7 +26,7 @@ mod thermal;
 
 pub use clock::{Clock, ClockError, ClockTrust, FakeClock, Now, SystemClock};
 pub use host::{BoardState, CpuState, Host, MemoryState};
-pub use linux::{DataPlace, Linux, interfaces};
+pub use linux::{DataPlace, Linux, Mount, disk_state, interfaces, mounts};
 pub use power::{Power, PowerState, Throttling};
 pub use reading::Reading;
 pub use simulated::{Knobs, Simulated, SsdCondition};

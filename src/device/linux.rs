@@ -19,6 +19,9 @@ use crate::Device;
 use crate::files::Root;
 use host::CpuSample;
 pub use interfaces::interfaces;
+pub(crate) use mounts::holding;
+pub use mounts::{Mount, mounts};
+pub use storage::disk_state;
 
 /// Where the bulk data is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,13 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// One line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mount {
+pub struct Mount {
     /// `major:minor`; major 0 means that no block device is behind it.
-    pub(super) device: String,
-    pub(super) mount_point: PathBuf,
-    pub(super) filesystem: String,
-    pub(super) source: String,
-    pub(super) read_only: bool,
+    pub device: String,
+    /// Where it is mounted.
+    pub mount_point: PathBuf,
+    /// Such as `ext4`.
+    pub filesystem: String,
+    /// What was mounted, such as `/dev/nvme0n1p1`.
+    pub source: String,
+    /// Options of this mount, as the kernel writes them.
+    pub options: String,
+    /// Mounted read-only, or made read-only by the filesystem after an error.
+    pub read_only: bool,
 }
 
 impl Mount {
@@ -22,13 +28,18 @@ impl Mount {
     }
 }
 
+/// Every mount of a mountinfo, in its order. Lines that make no sense are left out.
+pub fn mounts(mountinfo: &str) -> Vec<Mount> {
+    mountinfo.lines().filter_map(parse).collect()
+}
+
 /// The mount at exactly this point. Of several stacked there, the last one is on top.
 pub(super) fn mounted_at(mountinfo: &str, mount_point: &Path) -> Option<Mount> {
     mountinfo.lines().filter_map(parse).rfind(|mount| mount.mount_point == mount_point)
 }
 
 /// The mount that holds a path: the longest mount point above it, the topmost of those stacked there.
-pub(super) fn holding(mountinfo: &str, path: &Path) -> Option<Mount> {
+pub(crate) fn holding(mountinfo: &str, path: &Path) -> Option<Mount> {
     let above = mountinfo.lines().filter_map(parse).filter(|mount| path.starts_with(&mount.mount_point));
     // `max_by_key` returns the last of equals, which is the topmost.
     above.max_by_key(|mount| mount.mount_point.components().count())
@@ -45,6 +56,7 @@ fn parse(line: &str) -> Option<Mount> {
         mount_point: PathBuf::from(unescape(fixed.get(4)?)),
         filesystem: filesystem.to_owned(),
         source: unescape(source),
+        options: (*fixed.get(5)?).to_owned(),
         read_only: is_read_only(fixed.get(5)?) || is_read_only(super_options),
     })
 }

@@ -84,7 +84,8 @@ impl Linux {
     }
 }
 
-fn disk_state(drive: &Path) -> DiskState {
+/// The drive whose directory below `/sys/devices` is `drive`; links have to be resolved before.
+pub fn disk_state(drive: &Path) -> DiskState {
     let device = drive.join("device");
     let controller = controller(&device);
     let hwmon = hwmon(&controller);

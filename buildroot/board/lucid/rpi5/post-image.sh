@@ -16,13 +16,16 @@ fail() {
 for tree in bcm2712-rpi-5-b.dtb bcm2712d0-rpi-5-b.dtb; do
 	[ -s "$images/$tree" ] || fail "the device tree $tree is missing from $images"
 done
+packages=$BASE_DIR/legal-info/manifest.csv
+[ -s "$packages" ] || fail "$packages is missing: run \`make legal-info\` before, as make-image does"
 [ -s "$images/rootfs.tar" ] || fail "rootfs.tar is missing; BR2_TARGET_ROOTFS_TAR makes it"
 
 root=$BUILD_DIR/lucid-root
 rm -rf "$root"
 mkdir -p "$root"
-# Devices are made by the kernel's devtmpfs; every file belongs to root in the image.
-tar -xf "$images/rootfs.tar" -C "$root" --no-same-owner --exclude='./dev/*'
+# Every file belongs to root in the image. What is mounted over is an empty folder there.
+tar -xf "$images/rootfs.tar" -C "$root" --no-same-owner --exclude='./dev/*' --exclude='./run/*' --exclude='./tmp/*' \
+	--exclude='./var/*' --exclude='./boot/*'
 
 trees=$BUILD_DIR/lucid-dtb
 rm -rf "$trees"
@@ -31,5 +34,6 @@ cp "$images"/bcm2712*.dtb "$trees"
 
 "$tool" build --root-tree "$root" --kernel "$images/Image" --dtb "$trees" \
 	--overlays "$images/rpi-firmware/overlays" --config-txt "$external/../overlay/boot/config.txt" \
+	--overlay "$external/../overlay" --packages "$packages" --cargo-manifest "$external/../Cargo.toml" \
 	--profile release --source-date-epoch "${SOURCE_DATE_EPOCH:?BR2_REPRODUCIBLE sets it}" \
 	--version "${LUCID_VERSION:?make image sets it}" --out "$images"

@@ -1,0 +1,91 @@
+//! Disks: pulled out, put back, and what a power cut leaves.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+
+use lucid_hw_tests::crash::{self, WriteLog};
+use lucid_hw_tests::machine::Bus;
+
+use crate::bench::{Bench, copy, until};
+
+/// Whether a disk with the serial number of the bench's SSD is there.
+fn has_ssd(probe: &mut lucid_hw_tests::probe::Probe) -> bool {
+    let disks = probe.list("/sys/class/block").unwrap();
+    disks.iter().any(|disk| {
+        let mut serial = |file: &str| probe.text(&format!("/sys/class/block/{disk}/device/{file}"));
+        // An NVMe disk says its serial number, a USB disk only its maker.
+        serial("serial").is_ok_and(|text| text.trim() == "LUCID-SSD")
+            || serial("vendor").is_ok_and(|text| text.trim() == "QEMU")
+    })
+}
+
+fn pull_and_put_back(name: &str, bus: Bus) {
+    let mut bench = Bench::new(name);
+    bench.pi.board_mut().data_disk.as_mut().unwrap().bus = bus;
+    let mut run = bench.pi.power_on().unwrap();
+    let mut probe = run.probe().unwrap();
+    until(&run, "the disk", || has_ssd(&mut probe));
+    run.unplug_data_disk().unwrap();
+    until(&run, "the disk to go", || !has_ssd(&mut probe));
+    run.plug_data_disk().unwrap();
+    until(&run, "the disk to come back", || has_ssd(&mut probe));
+}
+
+#[test]
+fn an_nvme_disk_can_be_pulled_and_put_back() {
+    pull_and_put_back("nvme", Bus::Nvme);
+}
+
+#[test]
+fn a_usb_disk_can_be_pulled_and_put_back() {
+    pull_and_put_back("usb", Bus::Usb);
+}
+
+/// Files that the guest saves, one after the other, before the power is cut.
+const SAVED: usize = 20;
+
+/// Cuts that are tried; the last is after the last file.
+const CUTS: usize = 25;
+
+#[test]
+fn a_disk_that_lost_power_can_be_repaired_and_holds_what_was_saved() {
+    let mut bench = Bench::new("cut");
+    let (disk, before, record) = (bench.path("ssd.img"), bench.path("before.img"), bench.path("writes.log"));
+    copy(&disk, &before);
+    File::create(&record).unwrap();
+    let data_disk = bench.pi.board_mut().data_disk.as_mut().unwrap();
+    (data_disk.record, data_disk.bus) = (Some(record.clone()), Bus::Usb);
+    let mut run = bench.pi.power_on().unwrap();
+    let mut probe = run.probe().unwrap();
+    until(&run, "the disk", || has_ssd(&mut probe));
+    let mounted = probe.run("/usr/bin/mount", &["LABEL=lucid-data", "/mnt/myssd"]).unwrap();
+    assert_eq!(mounted.code, Some(0), "{}", mounted.stderr);
+    for index in 0..SAVED {
+        probe.save(&format!("/mnt/myssd/{index}"), &format!("file {index}")).unwrap();
+    }
+    let _ = run.cut_power();
+
+    let mut log = WriteLog::open(File::open(&record).unwrap()).unwrap();
+    let mut held = Vec::new();
+    for cut in crash::cuts(log.records().len(), CUTS, 7) {
+        copy(&before, &disk);
+        let mut file = File::options().write(true).open(&disk).unwrap();
+        crash::replay(&mut log, &mut file, cut).unwrap();
+        let repaired = Command::new("e2fsck").args(["-f", "-p"]).arg(&disk).output().unwrap();
+        assert!(matches!(repaired.status.code(), Some(0 | 1)), "{cut:?}: {repaired:?}");
+        held.push(held_files(&disk));
+    }
+    assert!(held.is_sorted(), "later cuts never hold less: {held:?}");
+    assert_eq!(held.last(), Some(&SAVED), "whatever was acknowledged is there: {held:?}");
+    assert!(held[0] < SAVED, "the first cut is before the last file: {held:?}");
+}
+
+/// How many files are there, from the first on, with what they should hold.
+fn held_files(disk: &Path) -> usize {
+    let holds = |index: &usize| {
+        let shown = Command::new("debugfs").arg("-R").arg(format!("cat /{index}")).arg(disk).output().unwrap();
+        shown.stdout == format!("file {index}").as_bytes()
+    };
+    (0..SAVED).take_while(holds).count()
+}

@@ -1,0 +1,77 @@
+//! Looks from outside which TCP ports answer: QEMU's user network tells how far each connection came.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, TcpStream};
+
+use lucid_hw_tests::machine::Run;
+use serde_json::json;
+
+/// Ports that are tried at a time; each takes a socket of QEMU's.
+const AT_A_TIME: usize = 128;
+
+/// How far a connection to a port of the guest came.
+struct Connection {
+    state: String,
+    host: u16,
+    guest: u16,
+}
+
+fn monitor(run: &mut Run, command: &str) -> String {
+    let answer = run.qmp().execute("human-monitor-command", json!({"command-line": command})).unwrap();
+    answer.as_str().unwrap().to_owned()
+}
+
+/// Every forwarded port and connection, as `info usernet` lists them.
+fn connections(run: &mut Run) -> Vec<Connection> {
+    let shown = monitor(run, "info usernet");
+    let read = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let state = fields.first()?.strip_prefix("TCP[")?.strip_suffix(']')?.to_owned();
+        Some(Connection { state, host: fields.get(3)?.parse().ok()?, guest: fields.get(5)?.parse().ok()? })
+    };
+    shown.lines().filter_map(read).collect()
+}
+
+/// Which of `ports` accept a connection. `control` must be one that does: it is tried last, so that its answer tells
+/// that the others' are there, too.
+pub(crate) fn open_ports(run: &mut Run, ports: &BTreeSet<u16>, control: u16) -> BTreeSet<u16> {
+    let ports: Vec<u16> = ports.iter().copied().filter(|port| *port != control).collect();
+    let mut open = BTreeSet::from([control]);
+    for some in ports.chunks(AT_A_TIME) {
+        open.extend(answering(run, some, control));
+    }
+    open
+}
+
+fn answering(run: &mut Run, ports: &[u16], control: u16) -> Vec<u16> {
+    let before: BTreeSet<u16> = connections(run).iter().map(|connection| connection.host).collect();
+    for port in ports.iter().chain([&control]) {
+        let refused = monitor(run, &format!("hostfwd_add network tcp:127.0.0.1:0-:{port}"));
+        assert_eq!(refused, "", "port {port}");
+    }
+    let forwards = connections(run).into_iter();
+    let forwards = forwards.filter(|forward| forward.state == "HOST_FORWARD" && !before.contains(&forward.host));
+    let forwards: BTreeMap<u16, u16> = forwards.map(|forward| (forward.guest, forward.host)).collect();
+    assert_eq!(forwards.len(), ports.len() + 1);
+    let knock = |port: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, forwards[port])).unwrap();
+    // Kept open until the look.
+    let _knocking: Vec<_> = ports.iter().chain([&control]).map(knock).collect();
+    let established = wait_for_control(run, &forwards, control);
+    for host in forwards.values() {
+        monitor(run, &format!("hostfwd_remove network tcp:127.0.0.1:{host}"));
+    }
+    established.into_iter().filter(|port| ports.contains(port)).collect()
+}
+
+/// The guest's ports that have answered once `control` has.
+fn wait_for_control(run: &mut Run, forwards: &BTreeMap<u16, u16>, control: u16) -> Vec<u16> {
+    loop {
+        let all = connections(run).into_iter();
+        let answered = all.filter(|one| one.state == "ESTABLISHED" && forwards.get(&one.guest) == Some(&one.host));
+        let answered: Vec<_> = answered.map(|one| one.guest).collect();
+        if answered.contains(&control) {
+            return answered;
+        }
+        assert!(run.elapsed().as_secs() < 800, "port {control} does not answer; see {}", run.log().display());
+    }
+}

@@ -1,0 +1,12 @@
+//! Builds images of a small root tree with the real tools, and looks at them with other ones. Nothing is booted here.
+
+#[cfg(test)]
+mod content;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod provision;
+#[cfg(test)]
+mod refuse;
+#[cfg(test)]
+mod reproducible;

@@ -1,0 +1,86 @@
+//! What each request comes to.
+//!
+//! Must never let a request name a path, a program or an option: only a disk by its id, and words for the journal.
+
+use std::io;
+use std::sync::Arc;
+
+use lucid_agent_protocol::{Disk, DiskId, Refusal, RefusalCode, Reply, Request, Status};
+use lucid_device::{DataPlace, Host, Linux, Reading, SmartState};
+
+use crate::boot;
+use crate::disks::{self, block};
+use crate::keeper::{self, Board, Command, Orders};
+use crate::machine::{Machine, MachineError};
+use crate::{Config, smart};
+
+/// What answers need.
+pub(crate) struct Answers {
+    pub(crate) config: Arc<Config>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) orders: Orders,
+    pub(crate) machine: Box<dyn Machine>,
+}
+
+impl Answers {
+    /// The answer to `request`.
+    pub(crate) fn answer(&self, request: Request) -> Reply {
+        match request {
+            Request::Status {} => Reply::status(self.status()),
+            Request::Disks {} => self.disks().map_or_else(Reply::Refused, Reply::disks),
+            Request::Smart { disk } => self.smart(&disk).map_or_else(Reply::Refused, |smart| Reply::Smart { smart }),
+            Request::BootFacts {} => Reply::BootFacts { boot: boot::report(&self.config.boot_report) },
+            Request::Adopt { disk, confirmation } => self.orders.place(Command::Adopt { disk, confirmation }),
+            Request::Mount {} => self.orders.place(Command::Mount),
+            Request::Detach {} => self.orders.place(Command::Detach),
+            Request::Repair { confirmation } => self.orders.place(Command::Repair { confirmation }),
+            Request::Reboot { reason } => {
+                tracing::warn!(reason = reason.as_str(), "restarting the box");
+                machine(self.machine.reboot())
+            }
+            Request::PowerOff { reason } => {
+                tracing::warn!(reason = reason.as_str(), "switching the box off");
+                machine(self.machine.power_off())
+            }
+            Request::Ready {} => match boot::ready(&self.config.attempts) {
+                Ok(()) => Reply::Done,
+                Err(error) => failed(error.to_string()),
+            },
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            ssd: self.board.report(),
+            boot: boot::report(&self.config.boot_report),
+            board: Linux::new(DataPlace::MountPoint(self.config.mount_point.clone())).board(),
+        }
+    }
+
+    fn disks(&self) -> Result<Vec<Disk>, Refusal> {
+        let adopted = self.board.report().adopted;
+        keeper::list(&self.config, adopted.as_ref()).map_err(looking)
+    }
+
+    fn smart(&self, id: &DiskId) -> Result<Reading<SmartState>, Refusal> {
+        let blocks = block::list(&self.config.sys, &self.config.managed).map_err(looking)?;
+        let mut found = blocks.iter().map(|block| (block, disks::identity(block)));
+        match found.find(|(_, identity)| identity.id == *id) {
+            Some((block, identity)) => Ok(smart::read(&block::path(&block.name), identity.drive.transport)),
+            None => Err(Refusal::new(RefusalCode::NotFound, format!("no disk `{id}` is connected: connect it"))),
+        }
+    }
+}
+
+fn looking(error: io::Error) -> Refusal {
+    Refusal::new(RefusalCode::Failed, format!("looking at the disks failed ({error}): ask again"))
+}
+
+fn machine(outcome: Result<(), MachineError>) -> Reply {
+    outcome.map_or_else(|error| failed(error.to_string()), |()| Reply::Done)
+}
+
+fn failed(message: String) -> Reply {
+    tracing::error!(message, "a request failed");
+    Reply::Refused(Refusal::new(RefusalCode::Failed, message))
+}

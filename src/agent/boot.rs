@@ -1,0 +1,48 @@
+//! Two files of the boot: the report of the stage before systemd, and the count of boots that did not become ready.
+
+use std::io;
+use std::path::Path;
+
+use lucid_device::Reading;
+use lucid_layout::boot::{Attempts, BOOT_FILE_BYTES_MAX, BootReport};
+
+use crate::whole_file;
+
+/// Why the count stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BootError {
+    #[error("the count of boots can't be read ({0}); it begins anew with the next boot of another slot")]
+    Read(io::Error),
+    #[error("the count of boots makes no sense ({0}); the next boot begins it anew")]
+    Meaning(serde_json::Error),
+    #[error("the count of boots can't be written ({0}); look at the state partition's problems")]
+    Write(io::Error),
+}
+
+/// The report.
+pub(crate) fn report(path: &Path) -> Reading<BootReport> {
+    match whole_file::read(path, BOOT_FILE_BYTES_MAX) {
+        Ok(Some(bytes)) => match serde_json::from_slice(&bytes) {
+            Ok(report) => Reading::Present(report),
+            Err(error) => Reading::failed(format!("`{}` makes no sense: {error}", path.display())),
+        },
+        Ok(None) => {
+            Reading::absent(format!("`{}` is not there: this machine was not booted by lucid-init", path.display()))
+        }
+        Err(error) => Reading::failed(format!("reading `{}`: {error}", path.display())),
+    }
+}
+
+/// Takes this boot off the count. Where nothing is counted there is nothing to do.
+pub(crate) fn ready(path: &Path) -> Result<(), BootError> {
+    let Some(bytes) = whole_file::read(path, BOOT_FILE_BYTES_MAX).map_err(BootError::Read)? else { return Ok(()) };
+    let attempts: Attempts = serde_json::from_slice(&bytes).map_err(BootError::Meaning)?;
+    if attempts.boots_without_ready == 0 {
+        return Ok(());
+    }
+    let ready = serde_json::to_vec(&attempts.ready()).map_err(BootError::Meaning)?;
+    whole_file::replace(path, &ready).map_err(BootError::Write)
+}
+
+#[cfg(test)]
+mod tests;

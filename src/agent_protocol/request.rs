@@ -1,0 +1,53 @@
+//! What may be asked.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DiskId, Reason};
+
+/// A question or an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// How things are: the SSD, the boot, the board. Answered from memory, however a disk behaves.
+    Status {},
+    /// Every disk and what is on it.
+    Disks {},
+    /// What a drive says of its own health.
+    Smart {
+        /// Which one.
+        disk: DiskId,
+    },
+    /// How this boot went until systemd took over.
+    BootFacts {},
+    /// Make a disk the data disk. One with a filesystem of the appliance is taken as it is; one without any signature
+    /// is formatted, which takes a confirmation; any other is refused.
+    Adopt {
+        /// Which one.
+        disk: DiskId,
+        /// The disk's id once more, as the owner typed it: everything on the disk is lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmation: Option<DiskId>,
+    },
+    /// Mount the adopted disk again: after a detachment, or at once after a failure.
+    Mount {},
+    /// Unmount the data disk so that it can be unplugged. It stays adopted, and is mounted again when it is plugged in
+    /// anew, at [`Request::Mount`], and at the next boot.
+    Detach {},
+    /// Repair the adopted filesystem where the check before a mount could not: what is damaged beyond repair is lost.
+    Repair {
+        /// The adopted disk's id, as the owner typed it.
+        confirmation: DiskId,
+    },
+    /// Restart the box.
+    Reboot {
+        /// Why.
+        reason: Reason,
+    },
+    /// Switch the box off.
+    PowerOff {
+        /// Why.
+        reason: Reason,
+    },
+    /// The supervisor is ready: this boot counts no more as a failed one.
+    Ready {},
+}
