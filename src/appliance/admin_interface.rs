@@ -25,24 +25,27 @@ mod guard;
 mod layout;
 mod login;
 mod logs;
+mod orders;
 mod overview;
 mod refusal;
 mod renewals;
 mod services;
 mod sessions;
+mod storage;
+mod system;
 mod upload;
 mod verify;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use lucid_device::{Device, Snapshot};
-use lucid_kit::{Board, Ctx, Event, Health, Service, ServiceReport};
+use lucid_kit::{Board, Ctx, Health, Service, ServiceReport};
 use lucid_ports::{Chain, Head};
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
 use crate::look::Looks;
-pub use app::{Pages, Upload, routes};
+pub use app::{Pages, PaymentsPlane, Upload, routes};
 pub use logs::Logs;
 
 /// A whole snapshot reads some fifty small files.
@@ -86,10 +89,6 @@ pub struct Status {
     pub device_error: Option<String>,
 }
 
-/// Nothing can be asked of it: what it knows, it publishes.
-#[derive(Debug)]
-pub enum Request {}
-
 /// The service.
 pub struct AdminInterface {
     board: Board,
@@ -99,21 +98,17 @@ pub struct AdminInterface {
     looks: Looks<Snapshot>,
 }
 
-/// Why it could not go on: nothing so far.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {}
-
 impl Service for AdminInterface {
     const NAME: &'static str = "admin-interface";
     const PERIOD: Duration = Duration::from_secs(2);
 
     type Config = Config;
     type Deps = Deps;
-    type Request = Request;
+    type Request = Infallible;
     type Status = Status;
-    type Error = Error;
+    type Error = Infallible;
 
-    async fn start(_config: &Config, deps: &Deps) -> Result<Self, Error> {
+    async fn start(_config: &Config, deps: &Deps) -> Result<Self, Infallible> {
         Ok(Self {
             board: deps.board.clone(),
             device: deps.device.clone(),
@@ -123,14 +118,11 @@ impl Service for AdminInterface {
         })
     }
 
-    async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Error> {
-        loop {
-            match ctx.next().await {
-                Event::Tick => ctx.publish(self.reconcile().await),
-                Event::Request(request) => match request {},
-                Event::Stop => return Ok(()),
-            }
+    async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Infallible> {
+        while ctx.ticked().await {
+            ctx.publish(self.reconcile().await);
         }
+        Ok(())
     }
 
     fn health(status: &Status) -> Health {

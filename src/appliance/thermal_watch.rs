@@ -10,10 +10,10 @@
 mod decide;
 mod history;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use lucid_device::{Device, FanState, PowerState, Reading, ThermalZone};
-use lucid_kit::{Ctx, Event, Health, Service};
+use lucid_kit::{Ctx, Health, Service};
 use lucid_ports::Load;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -53,10 +53,6 @@ pub struct Status {
     pub concerns: Vec<String>,
 }
 
-/// Nothing can be asked of it: what it knows, it publishes.
-#[derive(Debug)]
-pub enum Request {}
-
 /// The service.
 pub struct ThermalWatch {
     thresholds: Thresholds,
@@ -87,7 +83,7 @@ impl Service for ThermalWatch {
 
     type Config = Config;
     type Deps = Deps;
-    type Request = Request;
+    type Request = Infallible;
     type Status = Status;
     type Error = Error;
 
@@ -103,13 +99,10 @@ impl Service for ThermalWatch {
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Error> {
-        loop {
-            match ctx.next().await {
-                Event::Tick => ctx.publish(self.reconcile().await),
-                Event::Request(request) => match request {},
-                Event::Stop => return Ok(()),
-            }
+        while ctx.ticked().await {
+            ctx.publish(self.reconcile().await);
         }
+        Ok(())
     }
 
     fn health(status: &Status) -> Health {

@@ -22,6 +22,7 @@ const IN_FLIGHT_MAX: usize = 64;
 const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// What session-anchoring may use.
+#[derive(Clone)]
 pub struct AnchoringDeps {
     /// The appliance's identity: the sender of its anchors.
     pub key: SigningKey,
@@ -71,9 +72,7 @@ pub struct AnchoringStatus {
 
 /// The service.
 pub struct SessionAnchoring {
-    key: SigningKey,
-    engine: Handle<BlockchainEngine>,
-    chain: Slot<ChainStore>,
+    deps: AnchoringDeps,
     in_flight: Arc<Semaphore>,
     /// The first in the queue at the last tick, and since when it has been.
     first: Option<(u64, Instant)>,
@@ -90,13 +89,7 @@ impl Service for SessionAnchoring {
     type Error = Infallible;
 
     async fn start(_config: &(), deps: &AnchoringDeps) -> Result<Self, Infallible> {
-        Ok(Self {
-            key: deps.key.clone(),
-            engine: deps.engine.clone(),
-            chain: deps.chain.clone(),
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
-            first: None,
-        })
+        Ok(Self { deps: deps.clone(), in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), first: None })
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Infallible> {
@@ -139,7 +132,7 @@ impl SessionAnchoring {
 
     /// Number of waiting anchors, the first's place in the queue, number of anchors in the chain.
     async fn look(&self) -> Option<(u64, Option<u64>, u64)> {
-        let chain = self.chain.get().ok()?;
+        let chain = self.deps.chain.get().ok()?;
         let looked = read(chain, |chain| {
             let (pending, first) = chain.waiting()?;
             Ok((pending, first, chain.head()?.anchors))
@@ -149,13 +142,13 @@ impl SessionAnchoring {
 
     /// Signs, and leaves the waiting for the disk to a task beside the loop.
     fn submit(&self, ctx: &Ctx<Self>, anchor: Anchor, reply: Reply<Result<Submitted, SignError>>) {
-        let Ok(chain) = self.chain.get() else { return reply.send(Err(SignError::Unavailable)) };
+        let Ok(chain) = self.deps.chain.get() else { return reply.send(Err(SignError::Unavailable)) };
         let Ok(permit) = self.in_flight.clone().try_acquire_owned() else { return reply.send(Err(SignError::Busy)) };
         let transaction = Transaction::Anchor(anchor);
-        let transaction = Box::new(SignedTransaction::sign(transaction, chain.chain_id(), &self.key));
+        let transaction = Box::new(SignedTransaction::sign(transaction, chain.chain_id(), &self.deps.key));
         // The engine may have to reopen its store: nothing here may hold on to it.
         drop(chain);
-        let engine = self.engine.clone();
+        let engine = self.deps.engine.clone();
         ctx.spawn(async move {
             let answer = engine.ask(|reply| EngineRequest::Submit { transaction, reply }).await;
             drop(permit);

@@ -31,6 +31,7 @@ const STEP_BLOCKS: u64 = 128;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What block-manager may use.
+#[derive(Clone)]
 pub struct BlockManagerDeps {
     /// The chain.
     pub chain: Slot<ChainStore>,
@@ -65,10 +66,7 @@ pub type BlockManagerError = Infallible;
 
 /// The service.
 pub struct BlockManager {
-    chain: Slot<ChainStore>,
-    engine: Handle<BlockchainEngine>,
-    pool: Pool,
-    clock: Arc<dyn Clock>,
+    deps: BlockManagerDeps,
     progress: Arc<watch::Sender<Validation>>,
 }
 
@@ -84,13 +82,7 @@ impl Service for BlockManager {
     type Error = BlockManagerError;
 
     async fn start(_config: &(), deps: &BlockManagerDeps) -> Result<Self, Infallible> {
-        Ok(Self {
-            chain: deps.chain.clone(),
-            engine: deps.engine.clone(),
-            pool: deps.pool.clone(),
-            clock: deps.clock.clone(),
-            progress: Arc::new(watch::Sender::new(Validation::default())),
-        })
+        Ok(Self { deps: deps.clone(), progress: Arc::new(watch::Sender::new(Validation::default())) })
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Infallible> {
@@ -121,7 +113,7 @@ impl Service for BlockManager {
 impl BlockManager {
     /// Starts the validation that is due, unless this incarnation has begun one already.
     fn reconcile(&self, ctx: &Ctx<Self>) {
-        let due = self.engine.status().is_some_and(|status| status.validation_due);
+        let due = self.deps.engine.status().is_some_and(|status| status.validation_due);
         if due && self.progress.borrow().state == ValidationState::Never {
             tracing::info!("the last stop was not orderly: validating the chain");
             self.validate(ctx);
@@ -135,12 +127,9 @@ impl BlockManager {
             return;
         }
         let validator = Validator {
-            chain: self.chain.clone(),
-            engine: self.engine.clone(),
-            pool: self.pool.clone(),
-            clock: self.clock.clone(),
+            blocks: self.deps.engine.status().and_then(|status| Some(status.head.as_ref()?.height + 1)).unwrap_or(0),
+            deps: self.deps.clone(),
             progress: self.progress.clone(),
-            blocks: self.engine.status().and_then(|status| Some(status.head.as_ref()?.height + 1)).unwrap_or(0),
         };
         validator.report(ValidationState::Running { checked: 0 });
         ctx.spawn(validator.run());
@@ -148,16 +137,13 @@ impl BlockManager {
 
     fn publish(&self, ctx: &Ctx<Self>) {
         let validation = self.progress.borrow().clone();
-        ctx.publish(BlockManagerStatus { validation, chain_readable: self.chain.get().is_ok() });
+        ctx.publish(BlockManagerStatus { validation, chain_readable: self.deps.chain.get().is_ok() });
     }
 }
 
 /// One validation, beside the loop.
 struct Validator {
-    chain: Slot<ChainStore>,
-    engine: Handle<BlockchainEngine>,
-    pool: Pool,
-    clock: Arc<dyn Clock>,
+    deps: BlockManagerDeps,
     progress: Arc<watch::Sender<Validation>>,
     blocks: u64,
 }
@@ -200,10 +186,10 @@ impl Validator {
 
     /// One step, holding the chain no longer than that.
     async fn step(&self, chain_id: &mut Option<Hash>, cursor: Cursor) -> Outcome {
-        let Ok(chain) = self.chain.get() else { return Outcome::Later };
+        let Ok(chain) = self.deps.chain.get() else { return Outcome::Later };
         *chain_id = Some(*chain.chain_id());
         let height = cursor.checked();
-        match self.pool.run(Class::Background, move || step(&chain, cursor, STEP_BLOCKS)).await {
+        match self.deps.pool.run(Class::Background, move || step(&chain, cursor, STEP_BLOCKS)).await {
             Ok(Ok(Step::More(cursor))) => Outcome::More(cursor),
             Ok(Ok(Step::Valid { blocks })) => Outcome::Valid(blocks),
             Ok(Err(StepError::Fault(fault))) => Outcome::Fault(fault),
@@ -221,20 +207,20 @@ impl Validator {
 
     /// Whether the engine meanwhile lends another chain.
     fn is_another(&self, chain_id: Option<Hash>) -> bool {
-        let lent = self.chain.get().ok().map(|chain| *chain.chain_id());
+        let lent = self.deps.chain.get().ok().map(|chain| *chain.chain_id());
         chain_id.is_some() && lent.is_some() && lent != chain_id
     }
 
     async fn found_valid(&self) {
         tracing::info!(blocks = self.blocks, "the chain is valid");
         self.report(ValidationState::Valid);
-        if self.engine.ask(|reply| EngineRequest::Validated { reply }).await.is_err() {
+        if self.deps.engine.ask(|reply| EngineRequest::Validated { reply }).await.is_err() {
             tracing::warn!("blockchain-engine did not hear that the chain is valid: it will be validated again");
         }
     }
 
     fn report(&self, state: ValidationState) {
-        let at_ms = self.clock.now().unix_ms;
+        let at_ms = self.deps.clock.now().unix_ms;
         self.progress.send_replace(Validation { state, blocks: self.blocks, at_ms });
     }
 }

@@ -40,6 +40,9 @@ pub struct Session {
     /// What the owner called it; shown only with control characters escaped.
     #[serde(default)]
     pub label: String,
+    /// Who made it.
+    #[serde(default)]
+    pub owner: Owner,
     /// Where it stands.
     pub state: SessionState,
     /// Length of the recorded stream, in bytes, so far as the server has it.
@@ -63,6 +66,23 @@ pub struct Session {
     /// Height of the block that anchors it.
     #[serde(default)]
     pub block_height: Option<u64>,
+}
+
+/// Who made a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    /// What the account was called.
+    pub name: String,
+    /// How the account stands: `present`, `removed` or `unknown`.
+    pub account: String,
+}
+
+impl Owner {
+    /// In the words that people are shown; a server's, so not for a terminal as they are.
+    pub(crate) fn shown(&self) -> String {
+        if self.account == "removed" { format!("removed account {}", self.name) } else { self.name.clone() }
+    }
 }
 
 impl Session {

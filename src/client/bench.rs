@@ -1,6 +1,6 @@
 //! The test bench: a small server that speaks the API and misbehaves on request, and a console that remembers.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -85,8 +85,9 @@ pub(crate) struct World {
     pub(crate) ranges: Vec<String>,
     /// Makes GET of a session fail with this status.
     pub(crate) session_status: Option<u16>,
-    /// The archive of an export.
+    /// The archive of an export, and the checkpoint it was asked for with.
     pub(crate) archive: Vec<u8>,
+    pub(crate) checkpoint: Option<String>,
     pub(crate) logged_out: bool,
     /// What a backup sends, piece by piece; an error cuts it.
     pub(crate) backup: Vec<Result<Vec<u8>, &'static str>>,
@@ -353,8 +354,10 @@ async fn content(State(world): State<Shared>, headers: HeaderMap) -> Response {
     }
 }
 
-async fn export(State(world): State<Shared>) -> Response {
-    world.lock().unwrap().archive.clone().into_response()
+async fn export(State(world): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Response {
+    let mut world = world.lock().unwrap();
+    world.checkpoint = query.get("checkpoint").cloned();
+    world.archive.clone().into_response()
 }
 
 async fn backup(State(world): State<Shared>) -> Body {

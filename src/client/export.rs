@@ -29,14 +29,22 @@ use unpack::{UnpackError, Unpacked, unpack};
 /// How often the bar moves.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
-/// Exports recording `id` into the new directory `folder`. Returns the sum of its files' lengths in bytes.
+/// Exports recording `id` into the new directory `folder`, so that it can be proven also against `checkpoint`, a signed
+/// checkpoint of the appliance's chain that is newer than the recording's block. Returns the sum of its files'
+/// lengths in bytes.
 ///
 /// Not resumed when the connection breaks: nothing is kept then, and it can be tried again.
 ///
 /// # Errors
 /// The recording is not anchored or does not exist, `folder` exists or can't be written, the connection breaks, or
 /// the server sends something else than this recording's export.
-pub async fn export(client: &Client, console: &dyn Console, id: Uuid, folder: &Path) -> Result<u64, ClientError> {
+pub async fn export(
+    client: &Client,
+    console: &dyn Console,
+    id: Uuid,
+    folder: &Path,
+    checkpoint: Option<&str>,
+) -> Result<u64, ClientError> {
     if folder.symlink_metadata().is_ok() {
         return Err(ClientError::OutputExists { path: folder.to_owned() });
     }
@@ -44,7 +52,8 @@ pub async fn export(client: &Client, console: &dyn Console, id: Uuid, folder: &P
     if found.state != SessionState::Anchored {
         return Err(ClientError::NotAnchored { id, after_s: 0 });
     }
-    let path = format!("/api/sessions/{id}/export");
+    let query = checkpoint.map(|note| format!("?checkpoint={}", percent_encoded(note))).unwrap_or_default();
+    let path = format!("/api/sessions/{id}/export{query}");
     let attempted = format!("export session {id}");
     let response = client.long(&attempted, |http: &Transport| http.request(Method::GET, &path)).await?;
     let draft = Draft::create(folder)?;
@@ -57,6 +66,15 @@ pub async fn export(client: &Client, console: &dyn Console, id: Uuid, folder: &P
     }
     draft.keep(folder)?;
     Ok(unpacked.bytes)
+}
+
+/// A value for a query (RFC 3986): every byte that is not a letter or a digit as `%` and two hexadecimal digits.
+fn percent_encoded(text: &str) -> String {
+    let encoded = |byte: u8| match byte.is_ascii_alphanumeric() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
 }
 
 fn describe(error: UnpackError, id: Uuid, attempted: &str, folder: &Path) -> ClientError {

@@ -25,7 +25,7 @@ mod secret;
 mod server;
 mod sessions;
 
-pub use api::{Session, SessionState};
+pub use api::{Owner, Session, SessionState};
 pub use backoff::Patience;
 pub use backup::backup;
 pub use chain::{checkpoint, consistency, verifier_key};

@@ -13,6 +13,8 @@ use crate::error::ClientError;
 const PAGE_MAX: usize = 200;
 /// Longest label shown in the table, in characters.
 const LABEL_CHARS_MAX: usize = 40;
+/// Longest owner shown: the longest name of an account, and the words for a removed one.
+const OWNER_CHARS_MAX: usize = 48;
 
 /// The newest `limit` recordings that this account may see.
 ///
@@ -58,18 +60,21 @@ pub async fn delete(client: &Client, id: Uuid) -> Result<(), ClientError> {
 
 /// The recordings as a table for people, with a head line.
 pub fn table(sessions: &[Session]) -> String {
-    let mut text =
-        format!("{:36}  {:16}  {:9}  {:>12}  {:>8}  LABEL\n", "SESSION", "STARTED (UTC)", "STATE", "BYTES", "BLOCK");
+    let mut text = format!(
+        "{:36}  {:16}  {:9}  {:>12}  {:>8}  {:12}  LABEL\n",
+        "SESSION", "STARTED (UTC)", "STATE", "BYTES", "BLOCK", "OWNER"
+    );
     for session in sessions {
         let state = format!("{:?}", session.state).to_lowercase();
         let block = session.block_height.map_or_else(|| "-".to_owned(), |height| height.to_string());
-        let label: String = session.label.chars().take(LABEL_CHARS_MAX).collect();
+        let shown = |text: &str, chars_max| escaped(&text.chars().take(chars_max).collect::<String>());
         text.push_str(&format!(
-            "{:36}  {:16}  {state:9}  {:>12}  {block:>8}  {}\n",
+            "{:36}  {:16}  {state:9}  {:>12}  {block:>8}  {:12}  {}\n",
             session.id.to_string(),
             started(session.started_ms),
             session.length(),
-            escaped(&label)
+            shown(&session.owner.shown(), OWNER_CHARS_MAX),
+            shown(&session.label, LABEL_CHARS_MAX)
         ));
     }
     text

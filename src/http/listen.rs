@@ -2,8 +2,9 @@
 //!
 //! Promises: at most [`Limits::connections_max`] connections at a time, and room for a new one always: at the limit
 //! the one that has been waiting longest is cut, those without a request in progress first. So neither ten thousand
-//! idle connections nor a slow-loris attack locks others out. On stop nothing new is accepted, requests in progress
-//! get [`Limits::grace_ms`], then the rest is cut.
+//! idle connections nor a slow-loris attack locks others out. On stop nothing new is accepted; connections without a
+//! request, or with half a request's head, are closed at once, requests in progress get [`Limits::grace_ms`], then the
+//! rest is cut.
 //!
 //! Must never: serve a route other than `/health` over plain HTTP where [`PlainPolicy`] forbids it; end because of an
 //! accept error.
@@ -172,7 +173,8 @@ pub struct Limits {
     /// Size of the request line and headers together. Ours are under 2 KiB; cookies of other services on the same host
     /// name may come along.
     pub header_bytes_max: usize,
-    /// Time that requests in progress get on stop. Below the stop time-out of the service manager.
+    /// Time that requests in progress get on stop; one is in progress once its head is complete. Below the stop
+    /// time-out of the service manager.
     pub grace_ms: u64,
     /// Time a handler has until it replies, unless its route is [`middleware::streaming`].
     pub request_ms: u64,

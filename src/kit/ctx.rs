@@ -1,6 +1,6 @@
 //! What a service hears and says: requests, ticks, stop; status.
 
-use std::{future::Future, sync::Arc};
+use std::{convert::Infallible, future::Future, sync::Arc};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -100,6 +100,18 @@ impl<S: Service> Ctx<S> {
     pub(crate) fn ended(&mut self) {
         self.beat.end();
         while self.requests.try_recv().is_ok() {}
+    }
+}
+
+impl<S: Service<Request = Infallible>> Ctx<S> {
+    /// What a service loops over of which nothing can be asked: true at each tick, at which it looks at the whole state
+    /// and publishes; false once it is to stop. A heartbeat as [`Ctx::next`] is.
+    pub async fn ticked(&mut self) -> bool {
+        match self.next().await {
+            Event::Tick => true,
+            Event::Request(never) => match never {},
+            Event::Stop => false,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub trait Service: Sized + Send + 'static {
     type Config: Send + Sync + 'static;
     /// Exactly the handles and ports that this service may use.
     type Deps: Send + Sync + 'static;
-    /// What others may ask of it.
+    /// What others may ask of it; [`std::convert::Infallible`] where that is nothing.
     type Request: Send + 'static;
     /// What it publishes about itself.
     type Status: Clone + Default + Serialize + Send + Sync + 'static;
@@ -36,7 +36,8 @@ pub trait Service: Sized + Send + 'static {
     /// Makes a fresh incarnation: opens its store, checks what it finds.
     fn start(config: &Self::Config, deps: &Self::Deps) -> impl Future<Output = Result<Self, Self::Error>> + Send;
 
-    /// Works until [`Event::Stop`]. An error ends this incarnation; kit starts the next after a backoff.
+    /// Works until [`Event::Stop`]. An error ends this incarnation; kit starts the next after a backoff. One loop over
+    /// [`Ctx::next`], or over [`Ctx::ticked`] where nothing can be asked of the service.
     fn run(&mut self, ctx: &mut Ctx<Self>) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// What a status says about the service's health. Pure; kit adds what it knows about its life.

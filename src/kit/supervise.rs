@@ -210,7 +210,9 @@ impl<S: Service> Keeper<S> {
         end
     }
 
-    // select!: sleep and recv are cancel-safe.
+    /// Waits for the next start. A gate that closes ends the wait: then the service waits for the gate, says so, and
+    /// starts as soon as it opens, since what closed it mostly was the cause.
+    // select!: sleep, cancelled, recv and closed are cancel-safe.
     async fn back_off(&mut self, cause: String, lived: Duration) {
         let now = Instant::now();
         let wait = self.backoff.failed(lived, now);
@@ -222,7 +224,9 @@ impl<S: Service> Keeper<S> {
         let () = tokio::select! {
             () = tokio::time::sleep(wait) => (),
             () = self.stop.cancelled() => (),
-            _ = self.restarts_asked.recv() => (),
+            () = closed(&mut self.gates) => (),
+            // Nobody can ask any more once the board is gone: that must not end the wait.
+            Some(()) = self.restarts_asked.recv() => (),
         };
     }
 }
@@ -237,20 +241,22 @@ struct Watchman<'a> {
 impl Watchman<'_> {
     // select!: every arm only observes.
     async fn end(self) -> End {
-        let closed = async {
-            if self.gates.is_empty() {
-                std::future::pending::<()>().await;
-            }
-            while self.gates.iter().all(|gate| gate.closed().is_none()) {
-                select_all(self.gates.iter_mut().map(|gate| gate.changed().boxed())).await;
-            }
-        };
         let end = tokio::select! {
             () = self.stop.cancelled() => End::Stop,
-            () = closed => End::Asked,
+            () = closed(self.gates) => End::Asked,
             Some(()) = self.asked.recv() => End::Asked,
         };
         end
+    }
+}
+
+/// Completes when a gate is closed. Cancel-safe.
+async fn closed(gates: &mut [Gate]) {
+    if gates.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    while gates.iter().all(|gate| gate.closed().is_none()) {
+        select_all(gates.iter_mut().map(|gate| gate.changed().boxed())).await;
     }
 }
 

@@ -35,12 +35,8 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self {
-            host: settings.address(&keys::LISTEN_HOST),
-            hostname: settings.host_name(&keys::LISTEN_HOSTNAME).to_owned(),
-            interfaces: lucid_device::interfaces,
-        }
+    pub(crate) fn new(settings: &Settings, hostname: String) -> Self {
+        Self { host: settings.address(&keys::LISTEN_HOST), hostname, interfaces: lucid_device::interfaces }
     }
 
     /// What the certificate should be valid for. A listener on one address is reached under that one; one on all

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 /// Lucid: records remote-desktop sessions, and proves them.
@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Run the appliance on a developer's machine: state in ./var, dashboard on this machine.
     Dev(Dev),
+    /// Run the privileged process that keeps the data disk and restarts the box, as its systemd unit does.
+    Agent(Agent),
     /// Print the service table.
     Services,
     /// Ask a running appliance how its services are.
@@ -36,7 +38,7 @@ pub(crate) enum Command {
     Sessions(Sessions),
     /// Write a recording's plaintext back to a file, or put a backup back in place.
     Restore(Restore),
-    /// Save a recording with its proof to a directory.
+    /// Save a recording with its proof to a directory, to be verified elsewhere.
     Export(Export),
     /// Delete a recording for ever: its key is destroyed.
     Delete(Delete),
@@ -44,8 +46,10 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Print the appliance's verifier key: keep it elsewhere, for `verify --trust`.
     Key(Remote),
-    /// Print the signed head of the chain, or check that it extends an earlier one.
+    /// Print the signed head of the chain: keep it elsewhere, for `verify --trust`. Can check that it extends another.
     Checkpoint(Checkpoint),
+    /// Connect a checkpoint that you trust with an export that was made without it, for `verify --trust`.
+    Consistency(Consistency),
     /// Save a consistent, encrypted copy of everything while the appliance runs.
     Backup(Backup),
     /// Bring a data directory back on new hardware with the recovery key.
@@ -54,9 +58,29 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Run {
-    /// The settings. Without it, defaults and environment variables apply.
+    #[command(flatten)]
+    pub(crate) settings: SettingsFile,
+    /// Which of the appliance's processes to run.
+    #[arg(long, value_enum, default_value_t = Plane::Main)]
+    pub(crate) plane: Plane,
+}
+
+/// Where the settings are.
+#[derive(Args)]
+pub(crate) struct SettingsFile {
+    /// The settings. Without it, defaults and environment variables apply. Over it comes `lucid.toml` in the state
+    /// directory, where there is one.
     #[arg(long, value_name = "FILE", env = "LUCID_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// A process of the appliance.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Plane {
+    /// Everything but payments.
+    Main,
+    /// Payments: idle in this release, takes no settings, and only runs on a socket from systemd.
+    Payments,
 }
 
 #[derive(Args)]
@@ -69,12 +93,32 @@ pub(crate) struct Dev {
     pub(crate) simulate: bool,
 }
 
+/// Everything is for a developer's machine; the appliance needs nothing of it.
+#[derive(Args)]
+pub(crate) struct Agent {
+    /// Where to listen, unless systemd passes a socket.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Who may ask, besides root.
+    #[arg(long, value_name = "UID")]
+    pub(crate) user: Option<u32>,
+    /// Where to keep state in place of /state.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Where to mount the data disk.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) mount_point: Option<PathBuf>,
+    /// Look at no other disk than this, such as loop7; hardware or not. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only_disk: Vec<String>,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Config {
     /// Check the settings, and say everything that is wrong.
-    Check(Run),
+    Check(SettingsFile),
     /// Show every setting in force with its origin.
-    Show(Run),
+    Show(SettingsFile),
     /// Print the reference of all settings.
     Reference,
 }
@@ -156,6 +200,9 @@ pub(crate) struct Export {
     pub(crate) id: Uuid,
     /// The directory to make.
     pub(crate) dir: PathBuf,
+    /// A checkpoint of the appliance that you trust, newer than the recording: the export can be verified against it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -173,7 +220,8 @@ pub(crate) struct Delete {
 pub(crate) struct Verify {
     /// The exported directory.
     pub(crate) dir: PathBuf,
-    /// What you trust from outside: the appliance's verifier key, or a signed checkpoint of its chain.
+    /// What you trust from outside: the appliance's verifier key, or a signed checkpoint of its chain. Where a
+    /// checkpoint does not reach the export, the answer names the commands that lead from one to the other.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
 }
@@ -182,9 +230,20 @@ pub(crate) struct Verify {
 pub(crate) struct Checkpoint {
     #[command(flatten)]
     pub(crate) remote: Remote,
-    /// A checkpoint kept from earlier: check that today's chain extends it.
+    /// A checkpoint kept from earlier: print the present one only if it was signed by the same key and extends it. Exit
+    /// status 1 means that the chain was rewritten or cut.
     #[arg(long, value_name = "FILE")]
     pub(crate) extends: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Consistency {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// The checkpoint that you trust.
+    pub(crate) checkpoint: PathBuf,
+    /// The exported directory.
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Args)]

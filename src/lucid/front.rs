@@ -2,7 +2,10 @@
 //!
 //! While a port can't be opened, the service waits with that as its reason, and the port is tried again.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use axum::Router;
 use lucid_http::{HealthReport, HealthStatus, ListenPolicy, Listener, bearer, health, serve};
@@ -25,11 +28,31 @@ pub(crate) struct Fronts {
 
 /// One port.
 pub(crate) struct Front {
-    pub(crate) address: SocketAddr,
-    /// The setting to change where the port is taken.
-    pub(crate) setting: &'static str,
+    pub(crate) port: FrontPort,
     pub(crate) policy: ListenPolicy,
     pub(crate) router: Router,
+    pub(crate) callers: Callers,
+}
+
+/// Where a front listens.
+pub(crate) enum FrontPort {
+    /// On a port that it opens itself.
+    Own {
+        address: SocketAddr,
+        /// The setting to change where the port is taken.
+        setting: &'static str,
+    },
+    /// On one that is open already, and stays so when this process is started anew.
+    HandedOver(TcpListener),
+}
+
+/// Whether a front looks at who is calling.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Callers {
+    /// By their tokens.
+    Proven,
+    /// Everybody is nobody: for a port without encryption, on which a token is everybody's.
+    Unknown,
 }
 
 /// What became of opening a port.
@@ -43,7 +66,7 @@ impl Fronts {
     /// Opens the port and serves it until the box stops. The gate is closed while the port is not open.
     pub(crate) fn open(&self, front: Front) -> (Gate, watch::Receiver<Opened>, JoinHandle<()>) {
         let service = front.policy.service;
-        let (tell, opened) = watch::channel(Opened::NotYet(format!("opening port {}", front.address.port())));
+        let (tell, opened) = watch::channel(Opened::NotYet(front.port.opening()));
         let gate = Gate::new(opened.clone(), |opened| match opened {
             Opened::NotYet(reason) => Some(reason.clone()),
             Opened::At(_) => None,
@@ -55,20 +78,48 @@ impl Fronts {
     }
 
     async fn serve(&self, front: Front, tell: &watch::Sender<Opened>) {
-        let Some(listener) = self.stop.run_until_cancelled(bind(&front, tell)).await else { return };
+        let listener = match front.port {
+            FrontPort::Own { address, setting } => {
+                let Some(bound) = self.stop.run_until_cancelled(bind(address, setting, tell)).await else { return };
+                bound
+            }
+            FrontPort::HandedOver(socket) => {
+                let Some(taken) = take_over(socket, tell) else { return };
+                taken
+            }
+        };
         tell.send_replace(Opened::At(listener.address()));
         let (board, service) = (self.board.clone(), front.policy.service);
-        let router = front
-            .router
-            .merge(health::route(service, move || report(board.health(service))))
-            .layer(bearer::authenticate_with(self.authenticator.clone()));
+        let mut router = front.router.merge(health::route(service, move || report(board.health(service))));
+        if front.callers == Callers::Proven {
+            router = router.layer(bearer::authenticate_with(self.authenticator.clone()));
+        }
         serve(listener, router, front.policy, self.stop.clone()).await;
     }
 }
 
-async fn bind(front: &Front, tell: &watch::Sender<Opened>) -> Listener {
+impl FrontPort {
+    fn opening(&self) -> String {
+        match self {
+            Self::Own { address, .. } => format!("opening port {}", address.port()),
+            Self::HandedOver(_) => "taking over its port from systemd".to_owned(),
+        }
+    }
+}
+
+/// The listener of a socket from systemd. There is no other, so that nothing is gained by trying again.
+fn take_over(socket: TcpListener, tell: &watch::Sender<Opened>) -> Option<Listener> {
+    let taken = Listener::from_std(socket);
+    if let Err(error) = &taken {
+        tracing::error!(error = error as &dyn std::error::Error, "a port is not served");
+        tell.send_replace(Opened::NotYet(format!("{error}: restart the appliance")));
+    }
+    taken.ok()
+}
+
+async fn bind(address: SocketAddr, setting: &str, tell: &watch::Sender<Opened>) -> Listener {
     loop {
-        match Listener::bind(front.address, front.setting) {
+        match Listener::bind(address, setting) {
             Ok(listener) => return listener,
             Err(error) => {
                 let reason = error.to_string();

@@ -2,6 +2,8 @@
 //!
 //! Reads the command line and hands over: to [`run`] for the appliance itself, to [`command`] for everything else.
 
+mod activation;
+mod agent;
 mod backup;
 mod certificate;
 mod cli;
@@ -9,6 +11,8 @@ mod command;
 mod config;
 mod failure;
 mod front;
+mod payments;
+mod ready;
 mod run;
 mod table;
 mod wire;
@@ -21,6 +25,13 @@ use command::{offline, remote, terminal};
 use failure::Failure;
 
 fn main() -> ExitCode {
+    // As process 1 there is no command line of ours to parse, and no runtime that its systemd should inherit.
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if lucid_init::is_called(&arguments) {
+        let failure = Failure::other("start the appliance's system", lucid_init::main(&arguments));
+        lucid_client::Console::line(&terminal::Terminal, &failure.render());
+        return ExitCode::FAILURE;
+    }
     let cli = Cli::parse();
     // The only provider there is; a second installation is the only way to fail, and this is the first.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -35,8 +46,10 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
+        Command::Run(args) if args.plane == cli::Plane::Payments => payments::run(),
         Command::Run(args) => run::run(&args),
         Command::Dev(args) => run::dev(&args),
+        Command::Agent(args) => agent::run(&args),
         Command::Services => {
             terminal::print(&table::render())?;
             Ok(ExitCode::SUCCESS)

@@ -1,17 +1,17 @@
 //! `lucid run` and `lucid dev`: from settings to a running box, and back down in order.
 
 use std::{
-    io::Write,
     net::{IpAddr, SocketAddr},
     path::Path,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use lucid_appliance::{storage_watch::AbsentRoot, thermal_watch::Thresholds};
+use lucid_appliance::{AgentLink, Boot, storage_watch::AbsentRoot, thermal_watch::Thresholds};
 use lucid_client::Console;
 use lucid_device::{DataPlace, Device, Linux, Simulated, SystemClock};
+use lucid_layout::paths;
 use lucid_observe::{Journald, LevelFilter, Observe, ObserveConfig, TerminalFormat};
 use lucid_proof::note::Signer;
 use lucid_supervisor::{Notifier, Supervisor};
@@ -19,13 +19,15 @@ use lucid_vault::Identity;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    activation::{self, HandedOver},
     certificate::{Listening, Renewal},
     cli,
     command::{offline::load, terminal::Terminal},
-    config::{Settings, keys, process_environment},
+    config::{ConfigErrors, Settings, keys, process_environment},
     failure::Failure,
     front::Opened,
-    wire::{self, Ground, SIGNING},
+    ready,
+    wire::{self, DashboardPorts, Ground, SIGNING},
 };
 
 /// Seed of the simulated Pi: the same run shows the same values.
@@ -40,6 +42,7 @@ const FLUSH_MAX: Duration = Duration::from_secs(2);
 const RUNTIME_MAX: Duration = Duration::from_secs(2);
 
 /// How the box is run.
+#[derive(Clone, Copy)]
 enum Mode {
     /// As its unit does.
     Appliance,
@@ -47,20 +50,78 @@ enum Mode {
     Developer { simulate: bool },
 }
 
+/// What the box is started with.
+struct Start {
+    settings: Settings,
+    mode: Mode,
+    /// What the owner should know of the start.
+    notes: Vec<String>,
+}
+
 /// `lucid run`.
 pub(crate) fn run(args: &cli::Run) -> Result<ExitCode, Failure> {
-    appliance(load(args.config.as_ref())?, &Mode::Appliance)
+    appliance(Start::new(load(args.settings.config.as_ref())?, Mode::Appliance))
 }
 
 /// `lucid dev`.
 pub(crate) fn dev(args: &cli::Dev) -> Result<ExitCode, Failure> {
-    appliance(load(args.config.as_ref())?, &Mode::Developer { simulate: args.simulate })
+    appliance(Start::new(load(args.config.as_ref())?, Mode::Developer { simulate: args.simulate }))
 }
 
-fn appliance(settings: Settings, mode: &Mode) -> Result<ExitCode, Failure> {
+impl Start {
+    fn new((settings, errors): (Settings, Option<ConfigErrors>), mode: Mode) -> Self {
+        let told = |error| format!("your own settings have no effect until they are mended: {error}");
+        Self { settings, mode, notes: errors.iter().flat_map(ConfigErrors::each).map(told).collect() }
+    }
+
+    /// A path of the appliance, which a developer's machine does not have.
+    fn usual(&self, path: &'static str) -> Option<&'static str> {
+        matches!(self.mode, Mode::Appliance).then_some(path)
+    }
+
+    fn boot(&self) -> Boot {
+        match self.settings.place_of(&keys::BOOT_REPORT, self.usual(paths::BOOT_REPORT)) {
+            Some(path) => Boot::read(&path),
+            None => Boot::NotAnAppliance,
+        }
+    }
+
+    fn device(&self, data_root: &Path, clock: &Arc<SystemClock>) -> Arc<dyn Device> {
+        match self.mode {
+            Mode::Developer { simulate: true } => {
+                Arc::new(Simulated::new(SIMULATION_SEED, &data_root.display().to_string(), clock.clone()))
+            }
+            Mode::Developer { simulate: false } => Arc::new(Linux::new(DataPlace::Directory(data_root.to_owned()))),
+            Mode::Appliance => Arc::new(Linux::new(DataPlace::MountPoint(data_root.to_owned()))),
+        }
+    }
+
+    fn absent_root(&self) -> AbsentRoot {
+        match self.mode {
+            Mode::Appliance => AbsentRoot::Wait,
+            Mode::Developer { .. } => AbsentRoot::Create,
+        }
+    }
+
+    /// The name under which the box is reached: on the appliance the kernel's, which mDNS announces below `local`.
+    fn hostname(&self) -> String {
+        let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        match self.mode {
+            Mode::Appliance if !self.settings.is_set(&keys::LISTEN_HOSTNAME) => match own.contains('.') {
+                true => own,
+                false => format!("{own}.local"),
+            },
+            _ => self.settings.host_name(&keys::LISTEN_HOSTNAME).to_owned(),
+        }
+    }
+}
+
+fn appliance(start: Start) -> Result<ExitCode, Failure> {
     raise_descriptor_limit()?;
-    let observe = observe(&settings)?;
-    let (ground, clock, renewal) = ground(settings, mode, observe.clone())?;
+    let observe = observe(start.settings.choice(&keys::LOG_LEVEL).parse().unwrap_or(LevelFilter::INFO))?;
+    start.notes.iter().for_each(|note| tracing::error!(note, "the settings"));
+    let handed_over = HandedOver::take().map_err(|source| Failure::other("take over what systemd opened", source))?;
+    let (ground, clock, renewal) = ground(start, handed_over, observe.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lucid").build();
     let runtime = runtime.map_err(|source| Failure::Io { attempted: "start the runtime".to_owned(), source })?;
     let code = runtime.block_on(live(ground, clock, renewal));
@@ -84,7 +145,9 @@ async fn live(ground: Ground, clock: Arc<SystemClock>, renewal: Renewal) -> Resu
     let shutdown =
         asked_to_stop().map_err(|source| Failure::Io { attempted: "listen for signals".to_owned(), source })?;
     let grace = Duration::from_secs(ground.settings.integer(&keys::STOP_GRACE_S));
-    let outcome = Supervisor::new(running.board, notifier, grace).run(running.services, shutdown).await;
+    let supervisor = Supervisor::new(running.board, notifier, grace);
+    tokio::spawn(ready::tell_agent(ground.agent.clone(), supervisor.ready()));
+    let outcome = supervisor.run(running.services, shutdown).await;
     running.fronts_stop.cancel();
     let fronts = async {
         for front in running.fronts {
@@ -102,7 +165,12 @@ async fn live(ground: Ground, clock: Arc<SystemClock>, renewal: Renewal) -> Resu
 }
 
 /// Everything that is there before the first service.
-fn ground(settings: Settings, mode: &Mode, observe: Observe) -> Result<(Ground, Arc<SystemClock>, Renewal), Failure> {
+fn ground(
+    start: Start,
+    handed_over: HandedOver,
+    observe: Observe,
+) -> Result<(Ground, Arc<SystemClock>, Renewal), Failure> {
+    let settings = &start.settings;
     let (data_root, state_dir) = (settings.path(&keys::DATA_DIR), settings.path(&keys::STATE_DIR));
     make_state_dir(&state_dir)?;
     let clock = Arc::new(SystemClock::new(&state_dir));
@@ -112,32 +180,28 @@ fn ground(settings: Settings, mode: &Mode, observe: Observe) -> Result<(Ground, 
     let identity =
         Identity::open(&state_dir).map_err(|source| Failure::other("open the appliance's identity", source))?;
     let signer = signer(&identity)?;
-    let listening = Listening::new(&settings);
+    let listening = Listening::new(settings, start.hostname());
     let certificate = listening.certificate(&state_dir.join("tls"), &clock)?;
-    let device: Arc<dyn Device> = match mode {
-        Mode::Developer { simulate: true } => {
-            Arc::new(Simulated::new(SIMULATION_SEED, &data_root.display().to_string(), clock.clone()))
-        }
-        Mode::Developer { simulate: false } => Arc::new(Linux::new(DataPlace::Directory(data_root.clone()))),
-        Mode::Appliance => Arc::new(Linux::new(DataPlace::MountPoint(data_root.clone()))),
-    };
+    let HandedOver { https, http, console, payments: _ } = handed_over;
     let ground = Ground {
-        absent_root: match mode {
-            Mode::Appliance => AbsentRoot::Wait,
-            Mode::Developer { .. } => AbsentRoot::Create,
-        },
-        thresholds: thresholds(&settings),
+        absent_root: start.absent_root(),
+        thresholds: thresholds(settings),
+        device: start.device(&data_root, &clock),
+        boot: Arc::new(start.boot()),
+        agent: AgentLink::new(settings.place_of(&keys::AGENT_SOCKET, start.usual(paths::AGENT_SOCKET)).as_deref()),
+        payments_socket: settings.place_of(&keys::PAYMENTS_SOCKET, start.usual(paths::PAYMENTS_SOCKET)),
+        ports: Mutex::new(DashboardPorts { https, http }),
         tls: certificate.server_config(),
         ca_fingerprint: certificate.ca_fingerprint_sha256().to_owned(),
-        announce: Arc::new(announce),
+        announce: activation::announcer(console),
         data_root,
         state_dir,
-        device,
         clock: clock.clone(),
         observe,
         identity,
         signer: Arc::new(signer),
-        settings,
+        notes: start.notes,
+        settings: start.settings,
     };
     Ok((ground, clock.clone(), Renewal::new(certificate, clock, listening)))
 }
@@ -169,8 +233,8 @@ pub(crate) fn make_state_dir(state_dir: &Path) -> Result<(), Failure> {
     })
 }
 
-fn observe(settings: &Settings) -> Result<Observe, Failure> {
-    let level = settings.choice(&keys::LOG_LEVEL).parse().unwrap_or(LevelFilter::INFO);
+/// Sets up the logs of the process.
+pub(crate) fn observe(level: LevelFilter) -> Result<Observe, Failure> {
     let stream = process_environment().find(|(name, _)| name == "JOURNAL_STREAM").map(|(_, value)| value);
     let config = ObserveConfig {
         log_dir: None,
@@ -188,25 +252,6 @@ fn raise_descriptor_limit() -> Result<(), Failure> {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit)
         .map_err(|error| Failure::Io { attempted: "raise the limit of open files".to_owned(), source: error.into() })
-}
-
-/// Shows the one-time code to whoever started the box. Under systemd standard output is the journal, and a code must
-/// not be logged: there it goes to the console.
-fn announce(code: &str) {
-    let text =
-        format!("\n  To claim this appliance, open its dashboard and enter the one-time code:\n\n      {code}\n\n");
-    let logged = process_environment().any(|(name, _)| name == "JOURNAL_STREAM");
-    let shown = if logged {
-        std::fs::OpenOptions::new()
-            .write(true)
-            .open("/dev/console")
-            .and_then(|mut console| console.write_all(text.as_bytes()))
-    } else {
-        crate::command::terminal::print(&text)
-    };
-    if let Err(error) = shown {
-        tracing::error!(%error, "the one-time code could not be shown");
-    }
 }
 
 /// Says where the dashboard is, once it is there.

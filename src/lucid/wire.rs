@@ -8,16 +8,18 @@ mod dashboard;
 mod groups;
 mod layout;
 mod ports;
+mod redirect;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpListener},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use axum::Router;
 use lucid_appliance::{
-    AdminInterface, StorageWatch, ThermalWatch, storage_watch::AbsentRoot, thermal_watch::Thresholds,
+    AdminInterface, AgentLink, AgentView, Boot, Release, StorageWatch, ThermalWatch, storage_watch::AbsentRoot,
+    thermal_watch::Thresholds,
 };
 use lucid_chain::{AnchoringPort, BlockManager, BlockchainEngine, ChainPort, ChainStore, SessionAnchoring};
 use lucid_device::{Clock, Device};
@@ -25,7 +27,7 @@ use lucid_foundation::auth_service::{AccountsPort, AuthService, TokenAuthenticat
 use lucid_http::ListenPolicy;
 use lucid_kit::{Board, Gate, Handle, Lender, Pool, Service, Slot, Spec, Wired, slot, supervise, wire};
 use lucid_observe::Observe;
-use lucid_ports::{Accounts, Authenticator, Load, Storage};
+use lucid_ports::{AccountLookup, Accounts, Authenticator, Load, Storage};
 use lucid_proof::note::Signer;
 use lucid_sessions::{ApiState, Repository, SessionApi, SessionPipeline, SessionStorage, Uploads};
 use lucid_store::Store;
@@ -35,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Port, Settings, keys},
-    front::{Front, Fronts, Opened},
+    front::{Callers, Front, FrontPort, Fronts, Opened},
 };
 
 /// What the identity's key is used for. One key signs blocks, checkpoints and manifests: it is what a verifier trusts.
@@ -59,6 +61,23 @@ pub(crate) struct Ground {
     pub(crate) ca_fingerprint: String,
     /// Shows the owner the one-time code.
     pub(crate) announce: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Ports that systemd opened for the dashboard; whoever serves one takes it.
+    pub(crate) ports: Mutex<DashboardPorts>,
+    /// How this boot went.
+    pub(crate) boot: Arc<Boot>,
+    /// What the owner should know of the start, for the overview.
+    pub(crate) notes: Vec<String>,
+    /// The way to the agent.
+    pub(crate) agent: AgentLink,
+    /// Where the payments plane listens, where there is one.
+    pub(crate) payments_socket: Option<PathBuf>,
+}
+
+/// The ports that systemd holds, because they are below 1024.
+#[derive(Default)]
+pub(crate) struct DashboardPorts {
+    pub(crate) https: Option<TcpListener>,
+    pub(crate) http: Option<TcpListener>,
 }
 
 /// Every service, wired.
@@ -81,7 +100,12 @@ struct Links {
     load: watch::Receiver<Load>,
     /// The data disk, once its directories are there.
     storage: watch::Receiver<Storage>,
+    /// By which services are made to let go of the data disk.
+    release: Release,
+    /// What the agent said last.
+    agent_view: watch::Receiver<AgentView>,
     accounts: Arc<dyn Accounts>,
+    lookup: Arc<dyn AccountLookup>,
     authenticator: Arc<dyn Authenticator>,
     engine: Handle<BlockchainEngine>,
     chain: ChainPort,
@@ -122,12 +146,19 @@ pub(crate) fn start(ground: &Ground) -> std::io::Result<Running> {
     let board = Board::default();
     let (storage_out, storage_raw) = watch::channel(Storage::Waiting { reason: "looking at the data disk".to_owned() });
     let (load_out, load) = watch::channel(Load::Full);
-    let (wires, links) = connect(ground, load, &storage_raw)?;
+    let (agent_out, agent_view) = watch::channel(AgentView::Absent);
+    let (wires, links) = connect(ground, load, &storage_raw, agent_view)?;
     let fronts_stop = CancellationToken::new();
     let fronts = Fronts { board: board.clone(), authenticator: links.authenticator.clone(), stop: fronts_stop.clone() };
     let (services, tasks) = (Vec::new(), vec![layout::logs_follow(storage_raw, ground)]);
     let mut starter = Starter { ground, board, fronts, storage: links.storage.clone(), services, tasks };
-    let history = starter.watches(wires.storage_watch, wires.thermal_watch, storage_out, load_out);
+    let history = starter.watches(
+        wires.storage_watch,
+        wires.thermal_watch,
+        (storage_out, agent_out),
+        links.release.clone(),
+        load_out,
+    );
     starter.auth(wires.auth_service, &links);
     starter.chain(wires.blockchain_engine, wires.session_anchoring, wires.block_manager, &links);
     starter.sessions(wires.session_storage, wires.session_pipeline, wires.session_api, &links);
@@ -141,6 +172,7 @@ fn connect(
     ground: &Ground,
     load: watch::Receiver<Load>,
     storage_raw: &watch::Receiver<Storage>,
+    agent_view: watch::Receiver<AgentView>,
 ) -> std::io::Result<(Wires, Links)> {
     let (_, storage_watch) = wire::<StorageWatch>();
     let (_, thermal_watch) = wire::<ThermalWatch>();
@@ -157,7 +189,10 @@ fn connect(
         pool: Pool::new(background_allowed(load.clone()))?,
         load,
         storage: layout::prepared(storage_raw.clone(), ground),
+        release: Release::default(),
+        agent_view,
         accounts: Arc::new(AccountsPort::new(auth.clone())),
+        lookup: Arc::new(AccountsPort::new(auth.clone())),
         authenticator: Arc::new(TokenAuthenticator::new(auth)),
         chain: ChainPort::new(chain_store.1.clone(), engine.clone(), manager),
         engine,
@@ -220,7 +255,11 @@ impl Starter<'_> {
             None => IpAddr::from([127, 0, 0, 1]),
         };
         let address = SocketAddr::new(host, settings.port(key));
-        let front = Front { address, setting: key.about.path, policy, router };
+        let port = FrontPort::Own { address, setting: key.about.path };
+        self.open(Front { port, policy, router, callers: Callers::Proven })
+    }
+
+    fn open(&mut self, front: Front) -> (Gate, watch::Receiver<Opened>) {
         let (gate, opened, task) = self.fronts.open(front);
         self.tasks.push(task);
         (gate, opened)

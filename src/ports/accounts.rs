@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::Role;
+use crate::{AccountId, Role};
 
 /// The first administrator's claim on an unclaimed appliance.
 pub struct Claim {
@@ -67,6 +67,8 @@ pub struct Tokens {
 /// One account, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
+    /// Its id: what owns recordings.
+    pub id: AccountId,
     /// Account name.
     pub name: String,
     /// What it may do.
@@ -99,6 +101,12 @@ pub enum AccountError {
     /// There is no administrator yet.
     #[error("this appliance is not claimed yet: open its dashboard and enter the one-time code")]
     Unclaimed,
+    /// The appliance has, or may have, an owner whose accounts are lost: nobody may claim it.
+    #[error("{reason}")]
+    Locked {
+        /// Why, and what the owner can do.
+        reason: String,
+    },
     /// The one-time code is wrong.
     #[error("the code is wrong; {tries_left} tries are left")]
     WrongCode {
@@ -158,7 +166,8 @@ pub enum AccountError {
 /// What the dashboard asks of auth-service.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// Whether an administrator exists. Fails while auth-service does not run.
+    /// Whether an administrator exists. Fails while auth-service does not run, and with [`AccountError::Locked`] where
+    /// none exists and none may be made.
     fn claimed(&self) -> Result<bool, AccountError>;
     /// Makes the first administrator; the code is consumed.
     async fn claim(&self, claim: Claim) -> Result<Claimed, AccountError>;
@@ -173,7 +182,8 @@ pub trait Accounts: Send + Sync {
     async fn accounts(&self) -> Result<Vec<Account>, AccountError>;
     /// Adds an account. `by` is the administrator who does it.
     async fn add(&self, by: &str, name: String, password: Zeroizing<String>, role: Role) -> Result<(), AccountError>;
-    /// Removes an account and revokes its tokens.
+    /// Removes an account and revokes its tokens. Its recordings stay and keep it as their owner: developers and
+    /// administrators read them, administrators delete them, and no later account of the same name gets them.
     async fn remove(&self, by: &str, name: &str) -> Result<(), AccountError>;
     /// Gives an account another role and revokes its tokens.
     async fn set_role(&self, by: &str, name: &str, role: Role) -> Result<(), AccountError>;
@@ -181,6 +191,9 @@ pub trait Accounts: Send + Sync {
     async fn change_password(&self, change: PasswordChange) -> Result<Tokens, AccountError>;
     /// Sets the password of somebody who has forgotten theirs, and revokes the account's tokens.
     async fn reset_password(&self, by: &str, name: &str, password: Zeroizing<String>) -> Result<(), AccountError>;
+    /// Checks the password of somebody who is logged in once more, before they do what can't be undone. `action` says
+    /// what that is, for the audit log.
+    async fn prove(&self, action: &'static str, login: Login) -> Result<(), AccountError>;
     /// Makes a new recovery key in place of the former one, for an administrator who proves their password again: for
     /// the owner who lost it, or whom the reply to the claim never reached.
     async fn new_recovery_key(&self, login: Login) -> Result<Zeroizing<String>, AccountError>;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::AccountId;
+
 /// What a caller may do. Ordered: each role may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -18,7 +20,9 @@ pub enum Role {
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Identity {
-    /// The account's name.
+    /// The account: what owns things.
+    pub account: AccountId,
+    /// The account's name: for people, and for the audit log.
     pub user: String,
     /// What the account may do.
     pub role: Role,

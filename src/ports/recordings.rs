@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Identity, SessionId};
+use crate::{Identity, Owner, SessionId};
 
 /// Where a recording is on its way into the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Recording {
     /// What its owner called it; may be empty; at most 200 characters, no control characters.
     pub label: String,
     /// The account that made it.
-    pub owner: String,
+    pub owner: Owner,
     /// Where it is on its way.
     pub state: RecordingState,
     /// Plaintext bytes that are durable, and so acknowledged.

@@ -10,7 +10,7 @@ mod evidence;
 mod report;
 mod trust;
 
-pub use report::{FINDINGS_MAX, Finding, Kind, Place, Report, Verdict};
+pub use report::{Doubt, FINDINGS_MAX, Finding, Kind, Place, Report, Verdict};
 pub use trust::{Trust, TrustError, TrustedCheckpoint};
 
 use std::io::Read as _;
@@ -54,9 +54,9 @@ pub fn verify(files: &dyn Files, trust: &Trust, progress: &mut dyn FnMut(Progres
         (Some(proof), Some(checkpoint), true) => Some(trust.judge(proof, checkpoint)),
         _ => None,
     };
-    let (trusted, remark) = match judgement {
+    let (trusted, doubt) = match judgement {
         Some(Judgement::Trusted) => (true, None),
-        Some(Judgement::Open(remark)) => (false, Some(remark)),
+        Some(Judgement::Open(doubt)) => (false, Some(doubt)),
         Some(Judgement::Contradicts(place, problem)) => {
             findings.wrong(place, problem);
             (false, None)
@@ -64,7 +64,7 @@ pub fn verify(files: &dyn Files, trust: &Trust, progress: &mut dyn FnMut(Progres
         None => (false, None),
     };
     let header = evidence.proof.map(|proof| proof.header);
-    findings.into_report(evidence.manifest, header, trusted, remark)
+    findings.into_report(evidence.manifest, header, trusted, doubt)
 }
 
 /// The sorted names of the files, if this is an export at all.

@@ -18,7 +18,7 @@ use axum::{
 };
 use lucid_http::{Caller, Json, Path, Problem, Query, middleware};
 use lucid_kit::{Pool, Slot, Unavailable};
-use lucid_ports::{Chain, Load, Recording, RecordingState, RecordingsError, SessionId};
+use lucid_ports::{AccountLookup, Chain, Load, Recording, RecordingState, RecordingsError, SessionId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -41,6 +41,7 @@ const LIST_MAX: usize = 100;
 pub struct ApiState {
     pub(crate) repository: Slot<Repository>,
     pub(crate) uploads: Slot<Uploads>,
+    pub(crate) accounts: Arc<dyn AccountLookup>,
     pub(crate) chain: Arc<dyn Chain>,
     pub(crate) pool: Pool,
     pub(crate) load: watch::Receiver<Load>,
@@ -54,6 +55,7 @@ impl ApiState {
         Self {
             repository: deps.repository.clone(),
             uploads: deps.uploads.clone(),
+            accounts: deps.accounts.clone(),
             chain: deps.chain.clone(),
             pool: deps.pool.clone(),
             load: deps.load.clone(),
@@ -89,9 +91,9 @@ async fn create(
     Json(create): Json<Create>,
 ) -> Result<impl IntoResponse, Problem> {
     let api = api.get().map_err(unavailable)?;
-    let id =
-        api.uploads.get().map_err(unavailable)?.begin(&caller.user, &create.label).await.map_err(upload_problem)?;
-    let recording = api.repository.get().map_err(unavailable)?.get(id).map_err(|error| Problem::internal(&error))?;
+    let uploads = api.uploads.get().map_err(unavailable)?;
+    let id = uploads.begin(&caller, &create.label).await.map_err(upload_problem)?;
+    let recording = api.find(&caller, id, Access::Read).map_err(problem)?;
     let location = HeaderValue::try_from(format!("/api/sessions/{id}")).map_err(|error| Problem::internal(&error))?;
     let mut headers = upload_headers(&recording);
     headers.insert(header::LOCATION, location);

@@ -1,8 +1,10 @@
 //! The chunker: cuts a stream into chunks by size and by age.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::chunk_memory::ChunkMemory;
 
 /// Where to cut.
 #[derive(Debug, Clone, Copy)]
@@ -14,16 +16,17 @@ pub(crate) struct Cut {
 }
 
 /// Collects the bytes of the chunk that is open.
-#[derive(Debug)]
 pub(crate) struct Chunker {
     cut: Cut,
+    memory: Arc<ChunkMemory>,
     open: Vec<u8>,
     opened: Instant,
 }
 
 impl Chunker {
-    pub(crate) fn new(cut: Cut) -> Self {
-        Self { cut, open: Vec::new(), opened: Instant::now() }
+    /// Takes the memory of chunks from `memory`.
+    pub(crate) fn new(cut: Cut, memory: Arc<ChunkMemory>) -> Self {
+        Self { cut, memory, open: Vec::new(), opened: Instant::now() }
     }
 
     /// When the open chunk must be closed; nothing while it is empty.
@@ -34,7 +37,7 @@ impl Chunker {
     /// Takes bytes off the front of `bytes` until a chunk is full or none are left.
     pub(crate) fn fill(&mut self, bytes: &mut bytes::Bytes) -> Option<Vec<u8>> {
         if self.open.is_empty() {
-            self.open.reserve_exact(self.cut.bytes);
+            self.open = self.memory.plain();
             self.opened = Instant::now();
         }
         let room = self.cut.bytes - self.open.len();

@@ -23,7 +23,7 @@ pub async fn upload_whole(
     let refused = |error: UploadError| RecordingsError::Unavailable(error.to_string());
     let api = api.get().map_err(|error| refused(error.into()))?;
     let uploads = api.uploads.get().map_err(|error| refused(error.into()))?;
-    let id = uploads.begin(&caller.user, &label).await.map_err(refused)?;
+    let id = uploads.begin(&caller, &label).await.map_err(refused)?;
     let attached = uploads.attach(id, 0, true).await.map_err(refused)?;
     attached.feed(&mut bytes).await.map_err(refused)?;
     Ok(id)

@@ -12,6 +12,8 @@
 mod api;
 mod attachments;
 mod chunk;
+mod chunk_cipher;
+mod chunk_memory;
 mod chunker;
 mod content;
 mod export;
@@ -29,7 +31,8 @@ mod upload;
 mod uploads;
 
 pub use api::{ApiState, routes};
-pub use chunk::{ChunkError, open as open_chunk, seal as seal_chunk};
+pub use chunk::{ChunkError, Sealer, open as open_chunk, sealed_bytes_max};
+pub use chunk_cipher::encrypt as encrypt_chunk;
 pub use export::Export;
 pub use form_upload::upload_whole;
 pub use progress::Progress;
@@ -40,6 +43,7 @@ pub use rows::SCHEMA;
 pub use session_api::{RecordingsPort, SessionApi, SessionApiDeps, SessionApiStatus};
 pub use session_pipeline::{PipelineConfig, SessionPipeline, SessionPipelineDeps, SessionPipelineStatus};
 pub use session_storage::{SessionStorage, SessionStorageDeps, SessionStorageStatus};
+pub use upload::under_way_max;
 pub use uploads::{UploadError, Uploads};
 
 #[cfg(test)]

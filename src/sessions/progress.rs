@@ -13,11 +13,7 @@ use lucid_proof::{
     time::{TimeTrust, Timestamp},
 };
 
-use crate::{
-    repository::{Repository, trust},
-    repository_error::RepositoryError,
-    rows::SessionRow,
-};
+use crate::{repository::Repository, repository_error::RepositoryError, rows::SessionRow};
 
 /// Moves recordings that are complete towards their block. Cheap to clone.
 #[derive(Clone)]
@@ -94,7 +90,7 @@ fn manifest(repository: &Repository, id: SessionId, row: &SessionRow) -> Result<
         id: id.bytes(),
         started_ms: row.started_ms,
         ended_ms: row.ended_ms.unwrap_or(row.last_ms),
-        time_trust: trust(row),
+        time_trust: row.trust(),
         bytes: row.durable_bytes,
         chunks: row.chunks,
         root: merkle_root(repository, id)?,

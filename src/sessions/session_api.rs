@@ -1,13 +1,17 @@
 //! session-api: recordings over HTTP, and as the dashboard's port.
 //!
-//! Promises: callers see their own recordings, developers see all, administrators may delete all. Must never hand out
+//! Promises: callers see their own recordings, developers see all, administrators may delete all. A recording is its
+//! account's, by id: what a removed account leaves is nobody's own, whoever comes under its name. Must never hand out
 //! plaintext without that check. Degraded: never; what it needs is lent by others, and their absence is its answer.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lucid_kit::{Ctx, Event, Lease, Lender, Pool, Service, Slot};
-use lucid_ports::{Chain, Identity, Load, Recording, RecordingState, Recordings, RecordingsError, Role, SessionId};
+use lucid_kit::{Ctx, Lease, Lender, Pool, Service, Slot};
+use lucid_ports::{
+    AccountId, AccountLookup, Chain, Identity, Load, Recording, RecordingState, Recordings, RecordingsError, Role,
+    SessionId,
+};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -20,6 +24,8 @@ pub struct SessionApiDeps {
     pub repository: Slot<Repository>,
     /// Session-pipeline's uploads.
     pub uploads: Slot<Uploads>,
+    /// Which accounts are still there, to be shown with what they own.
+    pub accounts: Arc<dyn AccountLookup>,
     /// The chain, for proofs.
     pub chain: Arc<dyn Chain>,
     /// Computing threads.
@@ -60,16 +66,13 @@ impl Service for SessionApi {
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Self::Error> {
-        loop {
-            match ctx.next().await {
-                Event::Tick => ctx.publish(SessionApiStatus {
-                    readable: self.deps.repository.get().is_ok(),
-                    recordable: self.deps.uploads.get().is_ok(),
-                }),
-                Event::Request(never) => match never {},
-                Event::Stop => return Ok(()),
-            }
+        while ctx.ticked().await {
+            ctx.publish(SessionApiStatus {
+                readable: self.deps.repository.get().is_ok(),
+                recordable: self.deps.uploads.get().is_ok(),
+            });
         }
+        Ok(())
     }
 }
 
@@ -112,12 +115,12 @@ pub(crate) enum Access {
 }
 
 /// Whether `caller` may do this with a recording of `owner`.
-pub(crate) fn allowed(caller: &Identity, owner: &str, access: Access) -> bool {
+pub(crate) fn allowed(caller: &Identity, owner: AccountId, access: Access) -> bool {
     let needed = match access {
         Access::Read => Role::Developer,
         Access::Write => Role::Admin,
     };
-    caller.user == owner || caller.role >= needed
+    caller.account == owner || caller.role >= needed
 }
 
 impl ApiState {
@@ -127,14 +130,24 @@ impl ApiState {
         before: Option<SessionId>,
         limit: usize,
     ) -> Result<Vec<Recording>, RecordingsError> {
-        let owner = (caller.role < Role::Developer).then_some(caller.user.as_str());
-        self.repository()?.list(owner, before, limit).map_err(refused)
+        let owner = (caller.role < Role::Developer).then_some(caller.account);
+        let recordings = self.repository()?.list(owner, before, limit).map_err(refused)?;
+        Ok(recordings.into_iter().map(|recording| self.with_account(recording)).collect())
     }
 
     /// The recording, if the caller may do this with it. One that may not even be read is as good as absent.
     pub(crate) fn find(&self, caller: &Identity, id: SessionId, access: Access) -> Result<Recording, RecordingsError> {
         let recording = self.repository()?.get(id).map_err(refused)?;
-        if allowed(caller, &recording.owner, access) { Ok(recording) } else { Err(RecordingsError::NotFound(id)) }
+        if !allowed(caller, recording.owner.id, access) {
+            return Err(RecordingsError::NotFound(id));
+        }
+        Ok(self.with_account(recording))
+    }
+
+    /// Says how the owner's account stands, which only auth-service knows.
+    fn with_account(&self, mut recording: Recording) -> Recording {
+        recording.owner.account = self.accounts.account_state(recording.owner.id);
+        recording
     }
 
     pub(crate) async fn delete(&self, caller: &Identity, id: SessionId) -> Result<(), RecordingsError> {

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lucid_device::Clock;
-use lucid_kit::{Ctx, Event, Health, Lease, Lender, Pool, Service, Slot, Unavailable};
+use lucid_kit::{Ctx, Health, Lease, Lender, Pool, Service, Slot, Unavailable};
 use lucid_ports::{RecordingState, SessionId, Storage};
 use lucid_proof::time::Timestamp;
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub struct PipelineConfig {
     pub chunk_age: Duration,
     /// zstd level, 1 to 19.
     pub level: i32,
-    /// Uploads at once; each may hold about six chunks in memory.
+    /// Uploads at once; each holds the chunk that is being filled, beside those that all of them have under way.
     pub uploads_max: usize,
     /// A recording whose client has not come back for so long is ended and sealed as it is.
     pub idle_max: Duration,
@@ -140,19 +140,12 @@ impl Service for SessionPipeline {
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), PipelineError> {
-        loop {
-            match ctx.next().await {
-                Event::Tick => {
-                    let status = self.reconcile().await?;
-                    ctx.publish(status);
-                }
-                Event::Request(never) => match never {},
-                Event::Stop => {
-                    self.uploads.close().await;
-                    return Ok(());
-                }
-            }
+        while ctx.ticked().await {
+            let status = self.reconcile().await?;
+            ctx.publish(status);
         }
+        self.uploads.close().await;
+        Ok(())
     }
 
     fn health(status: &SessionPipelineStatus) -> Health {

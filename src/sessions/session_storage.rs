@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use lucid_kit::{Ctx, Event, Health, Lease, Lender, Service};
+use lucid_kit::{Ctx, Health, Lease, Lender, Service};
 use lucid_vault::Vault;
 use serde::Serialize;
 
@@ -66,16 +66,11 @@ impl Service for SessionStorage {
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), RepositoryError> {
-        loop {
-            match ctx.next().await {
-                Event::Tick => {
-                    self.follow().await;
-                    ctx.publish(self.status()?);
-                }
-                Event::Request(never) => match never {},
-                Event::Stop => return Ok(()),
-            }
+        while ctx.ticked().await {
+            self.follow().await;
+            ctx.publish(self.status()?);
         }
+        Ok(())
     }
 
     fn health(status: &SessionStorageStatus) -> Health {

@@ -19,7 +19,10 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use lucid_device::FakeClock;
 use lucid_kit::{Lease, Pool, slot};
-use lucid_ports::{AuthError, Authenticator, Identity, Load, Recording, RecordingState, Role, SessionId, Storage};
+use lucid_ports::{
+    AccountId, AccountLookup, AccountState, AuthError, Authenticator, Identity, Load, Recording, RecordingState, Role,
+    SessionId, Storage,
+};
 use lucid_vault::Vault;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -99,6 +102,7 @@ pub(crate) fn on_disk(dir: &Path, needle: &[u8]) -> bool {
 pub(crate) struct World {
     pub(crate) disks: Disks,
     pub(crate) chain: Arc<TestChain>,
+    pub(crate) removed: Removed,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) storage: watch::Sender<Storage>,
     pub(crate) load: watch::Sender<Load>,
@@ -113,6 +117,7 @@ impl World {
         Self {
             disks: Disks::new(),
             chain: Arc::new(TestChain::new()),
+            removed: Removed::default(),
             clock: Arc::new(FakeClock::new(NOON_MS)),
             storage: watch::channel(ready(false)).0,
             load: watch::channel(Load::Full).0,
@@ -154,6 +159,7 @@ impl World {
         let deps = SessionApiDeps {
             repository: repository_slot,
             uploads: uploads_slot,
+            accounts: Arc::new(self.removed.clone()),
             chain: self.chain.clone(),
             pool: self.pool.clone(),
             load: self.load.subscribe(),
@@ -190,7 +196,17 @@ impl Authenticator for Names {
             "admin" => Role::Admin,
             _ => return Err(AuthError::Invalid),
         };
-        Ok(Identity { user: user.to_owned(), role, token_id: uuid::Uuid::nil() })
+        Ok(identity(user, role))
+    }
+}
+
+/// The accounts that were removed.
+#[derive(Clone, Default)]
+pub(crate) struct Removed(pub(crate) Arc<std::sync::Mutex<Vec<AccountId>>>);
+
+impl AccountLookup for Removed {
+    fn account_state(&self, account: AccountId) -> AccountState {
+        if self.0.lock().unwrap().contains(&account) { AccountState::Removed } else { AccountState::Present }
     }
 }
 
@@ -384,9 +400,17 @@ pub(crate) fn stream_of(seed: u64, bytes: usize) -> Vec<u8> {
     stream
 }
 
+/// The account that a name stands for: its own bytes. `alice+2` is a later account that is called alice, too.
+pub(crate) fn account(name: &str) -> AccountId {
+    let mut bytes = [0; 16];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    AccountId::from_bytes(bytes)
+}
+
 /// Somebody.
-pub(crate) fn identity(user: &str, role: Role) -> Identity {
-    Identity { user: user.to_owned(), role, token_id: uuid::Uuid::nil() }
+pub(crate) fn identity(name: &str, role: Role) -> Identity {
+    let user = name.split('+').next().unwrap().to_owned();
+    Identity { account: account(name), user, role, token_id: uuid::Uuid::nil() }
 }
 
 #[test]
@@ -398,11 +422,14 @@ fn who_may_do_what() {
         ("bob", Role::Developer, true, false),
         ("bob", Role::Admin, true, true),
         ("Alice", Role::User, false, false),
+        ("alice+2", Role::User, false, false),
+        ("alice+2", Role::Developer, true, false),
         ("", Role::User, false, false),
     ];
     for (user, role, reads, writes) in cases {
         let caller = identity(user, role);
-        let found = (allowed(&caller, "alice", Access::Read), allowed(&caller, "alice", Access::Write));
+        let found =
+            (allowed(&caller, account("alice"), Access::Read), allowed(&caller, account("alice"), Access::Write));
         assert_eq!(found, (reads, writes), "{user} {role:?}");
     }
 }

@@ -1,8 +1,9 @@
 //! The orchestrator of one upload: drives its bytes through chunker, encryptor and Merkle builder onto the disk.
 //!
-//! Two halves run side by side. One cuts the stream and starts the sealing of each chunk; the other waits for the sealed
-//! chunks in their order and counts them. Between them stands a queue of [`AHEAD_MAX`]: when the disk or the cores can't
-//! keep up, the queue is full, the cutting stops, the connection is not read, and the sender is held back.
+//! Two halves run side by side. One cuts the stream and starts the sealing of each chunk; the other waits for the
+//! sealed chunks in their order and counts them. Between them at most [`under_way_max`] chunks are under way, of all
+//! uploads together: when the disk or the cores can't keep up, the cutting stops, the connection is not read, and the
+//! sender is held back.
 
 use std::sync::Arc;
 
@@ -10,26 +11,40 @@ use bytes::Bytes;
 use lucid_device::Clock;
 use lucid_kit::{Class, Pool};
 use lucid_ports::{SessionId, Storage};
-use lucid_proof::{hash::LeafHasher, manifest::CHUNKS_MAX};
+use lucid_proof::{
+    hash::{Hash, LeafHasher},
+    manifest::CHUNKS_MAX,
+};
+use lucid_store::BlobBuffer;
 use lucid_vault::SessionKey;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    chunk,
+    chunk::ChunkError,
+    chunk_memory::ChunkMemory,
     chunker::{Chunker, Cut},
     progress::stamp,
     repository::{NewChunk, Repository},
     uploads::UploadError,
 };
 
-/// Sealed chunks that may wait for their turn, beside the one being sealed and the one being counted: enough to keep
-/// two cores and a disk busy at once; each costs two chunk sizes of memory.
-const AHEAD_MAX: usize = 1;
+/// Chunks that may be on their way to the disk while the computing threads seal others: a disk reaches its speed only
+/// when the next file lies ready before the last one is synced.
+const WRITING: usize = 2;
+/// Most chunks that are sealed or written at once: enough for the four cores of a Raspberry Pi. Each costs two chunk
+/// sizes of memory.
+const UNDER_WAY_MAX: usize = 6;
+
+/// How many chunks of all uploads may be sealed or written at once, with so many computing threads.
+#[must_use]
+pub fn under_way_max(threads: usize) -> usize {
+    (threads + WRITING).min(UNDER_WAY_MAX)
+}
 
 /// What a connection hands over.
 pub(crate) enum Piece {
@@ -46,7 +61,7 @@ pub(crate) struct Upload {
     /// Chunks counted before this upload began.
     pub(crate) first: u64,
     pub(crate) cut: Cut,
-    pub(crate) level: i32,
+    pub(crate) memory: Arc<ChunkMemory>,
     pub(crate) repository: Arc<Repository>,
     pub(crate) pool: Pool,
     pub(crate) clock: Arc<dyn Clock>,
@@ -63,10 +78,12 @@ impl Upload {
         body: mpsc::Receiver<Piece>,
         cancel: CancellationToken,
     ) -> Result<bool, UploadError> {
-        let (sealing, sealed) = mpsc::channel(AHEAD_MAX);
+        // One more is in the hands of who counts. More would not be under way at once.
+        let (sealing, sealed) = mpsc::channel(under_way_max(self.pool.width()) - 1);
         let upload = Arc::new(self);
         // The halves are joined, not raced: when one fails its end of the queue closes, and the other ends, too.
         let (cut, counted) = tokio::join!(upload.cut(body, cancel, sealing), upload.count(sealed));
+        upload.memory.release();
         counted?;
         cut
     }
@@ -78,7 +95,7 @@ impl Upload {
         cancel: CancellationToken,
         sealing: mpsc::Sender<Sealing>,
     ) -> Result<bool, UploadError> {
-        let mut chunker = Chunker::new(self.cut);
+        let mut chunker = Chunker::new(self.cut, self.memory.clone());
         let mut index = self.first;
         let complete = loop {
             let deadline = chunker.deadline().unwrap_or_else(|| Instant::now() + self.cut.age);
@@ -94,6 +111,7 @@ impl Upload {
                 }
                 Some(Ok(Some(Piece::End))) => break true,
                 Some(Err(_elapsed)) => {
+                    self.memory.release();
                     if let Some(plain) = chunker.close() {
                         self.pass_on(&mut index, plain, &sealing).await?;
                     }
@@ -107,7 +125,7 @@ impl Upload {
         Ok(complete)
     }
 
-    /// Starts the sealing of one chunk. Waits while the queue is full: this is the back-pressure.
+    /// Starts the sealing of one chunk. Waits while as many are under way as may be: this is the back-pressure.
     async fn pass_on(
         self: &Arc<Self>,
         index: &mut u64,
@@ -119,24 +137,27 @@ impl Upload {
             return Err(UploadError::TooLong);
         }
         let room = sealing.reserve().await.map_err(|_| UploadError::Interrupted)?;
-        room.send(tokio::spawn(self.clone().seal(*index, plain)));
+        let turn = self.memory.turn().await;
+        room.send(tokio::spawn(self.clone().seal(*index, plain, turn)));
         *index += 1;
         Ok(())
     }
 
     /// The encryptor and the Merkle builder's leaf, on a computing thread; then the file.
-    async fn seal(self: Arc<Self>, index: u64, plain: Vec<u8>) -> Result<NewChunk, UploadError> {
+    async fn seal(
+        self: Arc<Self>,
+        index: u64,
+        plain: Vec<u8>,
+        _turn: OwnedSemaphorePermit,
+    ) -> Result<NewChunk, UploadError> {
         let bytes = plain.len() as u64;
-        let (id, level, key) = (self.id, self.level, self.key.clone());
-        let work = move || {
-            let sealed = chunk::seal(&key, id, index, level, &plain)?;
-            let mut leaf = LeafHasher::new();
-            leaf.update(&sealed);
-            Ok::<_, chunk::ChunkError>((leaf.finish(), sealed))
-        };
+        // Not `self`: begun work outlives an upload that is dropped, and must not keep the store open.
+        let (memory, key, id) = (self.memory.clone(), self.key.clone(), self.id);
+        let work = move || compute(&memory, &key, id, index, plain);
         let (leaf, sealed) = self.pool.run(Class::Recording, work).await??;
         let stored_bytes = sealed.len() as u64;
-        self.repository.put_chunk(id, index, sealed).await?;
+        let sealed = self.repository.put_chunk(self.id, index, sealed).await?;
+        self.memory.sealed_done(sealed);
         Ok(NewChunk { index, bytes, stored_bytes, leaf })
     }
 
@@ -174,4 +195,21 @@ impl Upload {
             Storage::Waiting { reason } => Err(UploadError::StorageGone(reason.clone())),
         }
     }
+}
+
+/// Seals one chunk and hashes it as a leaf.
+fn compute(
+    memory: &ChunkMemory,
+    key: &SessionKey,
+    id: SessionId,
+    index: u64,
+    plain: Vec<u8>,
+) -> Result<(Hash, BlobBuffer), ChunkError> {
+    let (mut sealer, mut sealed) = (memory.sealer()?, memory.sealed());
+    sealer.seal(key, id, index, &plain, &mut sealed)?;
+    memory.sealer_done(sealer);
+    memory.plain_done(plain);
+    let mut leaf = LeafHasher::new();
+    leaf.update(&sealed);
+    Ok((leaf.finish(), sealed))
 }

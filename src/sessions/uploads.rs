@@ -9,7 +9,7 @@ use futures_util::{
 };
 use lucid_device::Clock;
 use lucid_kit::{Pool, PoolError, Slot, Unavailable};
-use lucid_ports::{Recording, RecordingState, SessionId, Storage};
+use lucid_ports::{Identity, Recording, RecordingState, SessionId, Storage};
 use lucid_proof::manifest::CHUNKS_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,12 +18,13 @@ use tracing::Instrument;
 use crate::{
     attachments::{Attachment, NotAttached},
     chunk::ChunkError,
+    chunk_memory::ChunkMemory,
     chunker::Cut,
     progress::{Progress, stamp},
     repository::Repository,
     repository_error::RepositoryError,
     session_pipeline::PipelineConfig,
-    upload::{Piece, Upload},
+    upload::{Piece, Upload, under_way_max},
 };
 
 /// Pieces of a body that may wait; a piece is what one read of the socket gave.
@@ -88,6 +89,7 @@ pub struct Uploads {
     clock: Arc<dyn Clock>,
     storage: watch::Receiver<Storage>,
     progress: Progress,
+    memory: Arc<ChunkMemory>,
     room: Arc<Semaphore>,
     drivers: TaskTracker,
     stop: CancellationToken,
@@ -137,8 +139,9 @@ impl Uploads {
         progress: Progress,
         stop: CancellationToken,
     ) -> Self {
-        let room = Arc::new(Semaphore::new(config.uploads_max));
-        Self { config, repository, pool, clock, storage, progress, room, drivers: TaskTracker::new(), stop }
+        let memory = ChunkMemory::new(config.chunk_bytes, config.level, under_way_max(pool.width()));
+        let (memory, room) = (Arc::new(memory), Arc::new(Semaphore::new(config.uploads_max)));
+        Self { config, repository, pool, clock, storage, progress, memory, room, drivers: TaskTracker::new(), stop }
     }
 
     /// How many uploads run.
@@ -159,7 +162,7 @@ impl Uploads {
     }
 
     /// Begins a recording of `owner`.
-    pub(crate) async fn begin(&self, owner: &str, label: &str) -> Result<SessionId, UploadError> {
+    pub(crate) async fn begin(&self, owner: &Identity, label: &str) -> Result<SessionId, UploadError> {
         if label.chars().count() > LABEL_CHARS_MAX || label.chars().any(char::is_control) {
             return Err(UploadError::Label);
         }
@@ -199,7 +202,7 @@ impl Uploads {
             key: Arc::new(repository.key(id)?),
             first: recording.chunks,
             cut: Cut { bytes: self.config.chunk_bytes, age: self.config.chunk_age },
-            level: self.config.level,
+            memory: self.memory.clone(),
             repository,
             pool: self.pool.clone(),
             clock: self.clock.clone(),

@@ -4,15 +4,24 @@
 //! and under its name, when `put` returns, and that no put ever changes one. The order with the store is the caller's:
 //! put the blob, then commit the row that names it; remove the row, then the blob. Ids are checked strictly, because
 //! they become paths. Must never follow an id out of its directory.
+//!
+//! A blob is written once and seldom read soon, so that what lies in a [`BlobBuffer`] goes past the page cache where
+//! the filesystem allows it: that saves a copy and a page of memory per page, and what is worth caching stays cached.
+
+mod buffer;
+mod direct;
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use buffer::BlobBuffer;
+
 use crate::error::StoreError;
-use crate::file::{TEMP_PREFIX, create_file, parent, sync_dir};
+use crate::file::{TEMP_PREFIX, create_with, parent, sync_dir, write_new};
 
 /// Longest id in bytes: room for a UUID or a SHA-256 in hex.
 pub const BLOB_ID_BYTES_MAX: usize = 64;
@@ -31,6 +40,8 @@ pub struct Blobs {
     dir: PathBuf,
     /// Held while an id's directory is made and synced: a second put must not find it before it is durable.
     making_dir: Arc<Mutex<()>>,
+    /// Whether the filesystem refused to write past the page cache: it need not be asked for every blob.
+    cached_only: Arc<AtomicBool>,
 }
 
 impl Blobs {
@@ -40,7 +51,7 @@ impl Blobs {
     /// `Io` and `DiskFull`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         make_dirs(dir)?;
-        let blobs = Self { dir: dir.to_path_buf(), making_dir: Arc::default() };
+        let blobs = Self { dir: dir.to_path_buf(), making_dir: Arc::default(), cached_only: Arc::default() };
         let swept = blobs.sweep()?;
         if swept > 0 {
             tracing::info!(dir = %dir.display(), swept, "left-overs of interrupted writes removed");
@@ -53,14 +64,15 @@ impl Blobs {
         &self.dir
     }
 
-    /// Stores a blob. Again with the same bytes is no error, so that a retry after a crash goes through.
+    /// Stores a blob. Again with the same bytes is no error, so that a retry after a crash goes through. Fastest where
+    /// `bytes` lie in a [`BlobBuffer`].
     ///
     /// # Errors
     /// `BadBlobId`; `Exists` if the blob is there with other bytes; `DiskFull`, `Io`.
     pub fn put(&self, id: &str, index: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.path(id, index)?;
         self.make_id_dir(parent(&path))?;
-        match create_file(&path, bytes, MODE) {
+        match create_with(&path, |temp| self.write(temp, bytes)) {
             Err(StoreError::Exists { path }) => {
                 let same = self.get(id, index)?.is_some_and(|found| found == bytes);
                 if same { sync_dir(parent(&path)) } else { Err(StoreError::Exists { path }) }
@@ -164,6 +176,21 @@ impl Blobs {
             }
         }
         Ok(swept)
+    }
+
+    /// Writes and syncs the file `temp`, past the page cache where that can be done.
+    fn write(&self, temp: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.cached_only.load(Ordering::Relaxed) || !direct::is_aligned(bytes) {
+            return write_new(temp, bytes, MODE);
+        }
+        match direct::write_new(temp, bytes, MODE) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                tracing::info!(dir = %self.dir.display(), "this filesystem writes through the page cache only");
+                self.cached_only.store(true, Ordering::Relaxed);
+                write_new(temp, bytes, MODE)
+            }
+            written => written.map_err(|error| StoreError::io("write", temp, error)),
+        }
     }
 
     fn make_id_dir(&self, dir: &Path) -> Result<(), StoreError> {

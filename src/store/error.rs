@@ -80,7 +80,7 @@ pub enum StoreError {
         oldest: u32,
     },
     /// The schema names no way from one version to the next.
-    #[error("schema `{schema}` has no migration from version {from} to {to}")]
+    #[error("schema `{schema}` has no migration from version {from} to {to}: use the release that wrote the file")]
     NoMigration {
         /// The schema's name.
         schema: String,

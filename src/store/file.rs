@@ -37,8 +37,13 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError
 /// # Errors
 /// `Exists` if there is one, of whatever content; `DiskFull` and `Io`.
 pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    create_with(path, |temp| write_new(temp, bytes, mode))
+}
+
+/// As [`create_file`]; `write` makes the temporary file, and must have synced it when it returns.
+pub(crate) fn create_with(path: &Path, write: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
     let temp = temp_beside(path);
-    let renamed = write_new(&temp, bytes, mode).and_then(|()| rename_to_free(&temp, path));
+    let renamed = write(&temp).and_then(|()| rename_to_free(&temp, path));
     finish(path, &temp, renamed)
 }
 
@@ -90,7 +95,7 @@ fn temp_beside(path: &Path) -> PathBuf {
     parent(path).join(format!("{TEMP_PREFIX}{}-{number}", std::process::id()))
 }
 
-fn write_new(temp: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+pub(crate) fn write_new(temp: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     let open = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(temp);
     let mut file = open.map_err(|error| StoreError::io("create", temp, error))?;
     file.write_all(bytes).map_err(|error| StoreError::io("write", temp, error))?;

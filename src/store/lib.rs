@@ -31,7 +31,7 @@ use std::thread::JoinHandle;
 use redb::{Database, ReadableDatabase as _};
 use tokio::sync::{mpsc, oneshot};
 
-pub use blobs::{BLOB_ID_BYTES_MAX, Blobs};
+pub use blobs::{BLOB_ID_BYTES_MAX, BlobBuffer, Blobs};
 pub use error::{Cause, StoreError};
 pub use file::{MODE_SECRET, create_file, overwrite_in_place, sync_dir, write_file};
 pub use key::Key;

@@ -17,7 +17,7 @@ mod watch;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use lucid_kit::Board;
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, sync::watch as watch_channel, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use pulse::Pulse;
@@ -40,13 +40,19 @@ pub struct Supervisor {
     board: Board,
     notifier: Arc<Notifier>,
     stop_grace: Duration,
+    ready: watch_channel::Sender<bool>,
 }
 
 impl Supervisor {
     /// A supervisor of the services on `board` that reports to `notifier`. All services together get `stop_grace` to
     /// stop in order; past it, all that still run are told at once, and ended by force [`SHUTDOWN_MARGIN`] later at most.
     pub fn new(board: Board, notifier: Notifier, stop_grace: Duration) -> Self {
-        Self { board, notifier: Arc::new(notifier), stop_grace }
+        Self { board, notifier: Arc::new(notifier), stop_grace, ready: watch_channel::Sender::new(false) }
+    }
+
+    /// Whether the box has become ready; once it has, it stays so.
+    pub fn ready(&self) -> watch_channel::Receiver<bool> {
+        self.ready.subscribe()
     }
 
     /// Watches until `shutdown` completes, then stops all services in the reverse order of their needs.
@@ -56,7 +62,7 @@ impl Supervisor {
     pub async fn run(self, services: Vec<Supervised>, shutdown: impl Future<Output = ()>) -> Shutdown {
         let stopping = CancellationToken::new();
         let keepers = services.iter().map(|service| (service.name, service.task.abort_handle())).collect();
-        let watch = watch::Watch::new(self.board.clone(), self.notifier.clone(), keepers);
+        let watch = watch::Watch::new(self.board.clone(), self.notifier.clone(), keepers, self.ready.clone());
         // Dropping this future ends both: nothing goes on feeding a watchdog that nobody answers for.
         let _watching = AbortOnDropHandle::new(tokio::spawn(watch.run(stopping.clone())));
         let board = self.board.clone();

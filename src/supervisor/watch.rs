@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use lucid_kit::{Board, ServiceReport};
 use tokio::{
+    sync::watch,
     task::AbortHandle,
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -26,15 +27,20 @@ pub(crate) struct Watch {
     board: Board,
     notifier: Arc<Notifier>,
     keepers: Vec<(&'static str, AbortHandle)>,
-    ready: bool,
+    ready: watch::Sender<bool>,
     status: String,
     fed: Option<Instant>,
     withheld: bool,
 }
 
 impl Watch {
-    pub(crate) fn new(board: Board, notifier: Arc<Notifier>, keepers: Vec<(&'static str, AbortHandle)>) -> Self {
-        Self { board, notifier, keepers, ready: false, status: String::new(), fed: None, withheld: false }
+    pub(crate) fn new(
+        board: Board,
+        notifier: Arc<Notifier>,
+        keepers: Vec<(&'static str, AbortHandle)>,
+        ready: watch::Sender<bool>,
+    ) -> Self {
+        Self { board, notifier, keepers, ready, status: String::new(), fed: None, withheld: false }
     }
 
     /// Looks until it is dropped. From `stopping` on it only feeds: a stop is bounded, and services end in it.
@@ -60,9 +66,9 @@ impl Watch {
     }
 
     fn report(&mut self) {
-        if !self.ready && self.board.ready() {
-            self.ready = true;
+        if !*self.ready.borrow() && self.board.ready() {
             self.notifier.ready();
+            self.ready.send_replace(true);
             tracing::info!("ready");
         }
         let status = status_line(&self.board.snapshot());

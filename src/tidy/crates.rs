@@ -11,24 +11,30 @@ use crate::{golden::assert_golden, tree};
 
 /// How high a crate stands. A crate depends only on lower ones: equal ones are siblings, which never know each other.
 /// One that is not listed here is not built yet.
-const RANKS: [(&str, u32); 18] = [
+const RANKS: [(&str, u32); 24] = [
     ("lucid", 90),
+    ("lucid-hw-tests", 80),
+    ("lucid-image", 80),
     ("lucid-supervisor", 70),
+    ("lucid-agent", 70),
     ("lucid-appliance", 70),
     ("lucid-chain", 70),
     ("lucid-client", 70),
     ("lucid-edge", 70),
     ("lucid-foundation", 70),
+    ("lucid-init", 70),
     ("lucid-payments", 70),
     ("lucid-rdp", 70),
     ("lucid-sessions", 70),
     ("lucid-http", 50),
     ("lucid-vault", 50),
+    ("lucid-agent-protocol", 45),
     ("lucid-device", 40),
     ("lucid-observe", 40),
     ("lucid-store", 40),
     ("lucid-ports", 30),
     ("lucid-kit", 20),
+    ("lucid-layout", 20),
     ("lucid-proof", 20),
 ];
 

@@ -11,6 +11,10 @@ const SELECTING: [(&str, &str); 2] = [
     ("src/kit/supervise.rs", "stop, stuck and done of an incarnation"),
 ];
 
+/// Who may use unsafe code, and for what that has no safe form anywhere.
+const UNSAFE: [(&str, &str); 1] =
+    [("src/agent/smart/command.rs", "the ioctl that reads the health page of an NVMe drive")];
+
 /// Longest function, from its name to its brace: two screens.
 pub(crate) const FUNCTION_MAX: usize = 70;
 
@@ -119,8 +123,13 @@ fn unsafe_code(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn nobody_uses_unsafe_code() {
-    holds(File::is_rust, unsafe_code);
+fn only_the_listed_files_use_unsafe_code() {
+    let listed = |file: &File| UNSAFE.iter().any(|(path, _)| file.path == *path);
+    holds(|file| file.is_rust() && !listed(file), unsafe_code);
+    for (path, reason) in UNSAFE {
+        let file = files().iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{path} is gone"));
+        assert!(!unsafe_code(&file.text).is_empty(), "{path} is safe now ({reason}): take it off the list");
+    }
     finds(
         unsafe_code,
         &["fn f() { unsafe { g() } }", "unsafe fn f() {}", "unsafe impl Send for X {}"],

@@ -15,7 +15,23 @@ const EXCUSES: [&str; 6] = ["legacy", "for now", "hack", "kludge", "temporary fi
 const HOMES: [&str; 3] = [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/wo", "rk/")];
 
 /// Where lock files may point: the public defaults, which every client replaces by what its machine is set to.
-const REGISTRIES: [&str; 2] = ["registry+https://github.com/rust-lang/crates.io-index", "https://registry.npmjs.org/"];
+const REGISTRIES: [&str; 2] = [
+    concat!("registry+https://github.com/rust-lang/", "crates", ".io-index"),
+    concat!("https://registry.", "npmjs", ".org/"),
+];
+
+/// Hosts of registries and mirrors. Only lock files name one: everybody else asks their machine's settings.
+const REGISTRY_HOSTS: [&str; 9] = [
+    concat!("crates", ".io"),
+    concat!("npmjs", ".org"),
+    concat!("npmjs", ".com"),
+    concat!("pypi", ".org"),
+    concat!("python", "hosted.org"),
+    concat!("deb.", "debian", ".org"),
+    concat!("ftp.", "debian", ".org"),
+    concat!("security.", "debian", ".org"),
+    concat!("snapshot.", "debian", ".org"),
+];
 
 fn undone(text: &str) -> Vec<String> {
     lines(text, |line| {
@@ -46,14 +62,18 @@ fn comments_speak_of_what_is() {
 }
 
 fn homes(text: &str) -> Vec<String> {
-    lines(text, |line| HOMES.iter().find(|home| line.contains(*home)).map(|home| format!("names a path below {home}")))
+    // Where a name stands before it, it is a folder somewhere else.
+    let begins = |before: &str| !before.ends_with(|last: char| last.is_alphanumeric() || "._-".contains(last));
+    let names = |line: &str, home: &str| line.match_indices(home).any(|(at, _)| begins(&line[..at]));
+    lines(text, |line| HOMES.iter().find(|home| names(line, home)).map(|home| format!("names a path below {home}")))
 }
 
 #[test]
 fn no_file_names_a_path_of_one_machine() {
     holds(|_| true, homes);
     let planted = format!("cd {}me/src", HOMES[1]);
-    finds(homes, &[&planted], &["/etc/passwd", "HOME"]);
+    let (quoted, elsewhere) = (format!("\"{}.cargo\"", HOMES[0]), format!("tests{}build", HOMES[0]));
+    finds(homes, &[&planted, &quoted], &["/etc/passwd", "HOME", &elsewhere]);
 }
 
 fn is_lock(file: &File) -> bool {
@@ -78,11 +98,19 @@ fn no_lock_file_and_no_setting_points_to_a_registry_of_its_own() {
     finds(
         foreign_registries,
         &["source = \"registry+https://mirror.example/index\"", "\"resolved\": \"https://mirror.example/a.tgz\","],
-        &[
-            "source = \"registry+https://github.com/rust-lang/crates.io-index\"",
-            "\"resolved\": \"https://registry.npmjs.org/a/-/a.tgz\",",
-        ],
+        &[&format!("source = \"{}\"", REGISTRIES[0]), &format!("\"resolved\": \"{}a/-/a.tgz\",", REGISTRIES[1])],
     );
+}
+
+fn registry_hosts(text: &str) -> Vec<String> {
+    lines(text, |line| REGISTRY_HOSTS.iter().find(|host| line.contains(*host)).map(|host| format!("names {host}")))
+}
+
+#[test]
+fn no_file_but_a_lock_file_names_the_host_of_a_registry() {
+    holds(|file| !is_lock(file), registry_hosts);
+    let planted: Vec<String> = REGISTRY_HOSTS.iter().map(|host| format!("curl https://{host}/x")).collect();
+    finds(registry_hosts, &planted.iter().map(String::as_str).collect::<Vec<_>>(), &["crates", "debian", "npm ci"]);
 }
 
 /// Lines of Rust that are too long.

@@ -30,34 +30,52 @@ fn render(app: &App, who: &Identity, refused: Option<&str>, notice: Option<&str>
         h1 { "Your account" }
         p { "You are logged in as " strong { bdi { (who.user) } } " with the role " strong { (format::role(who.role)) } "." }
         @if let Some(refused) = refused { p #refused.notice.bad role="alert" { (refused) } }
-        section aria-labelledby="password-title" {
+        div.panels {
+            (password_panel(app, who))
+            @if who.role >= Role::Admin { (recovery_panel(app, who)) }
+        }
+    };
+    layout::page(app, who, &frame, &body)
+}
+
+fn password_panel(app: &App, who: &Identity) -> Markup {
+    html! {
+        section.panel aria-labelledby="password-title" {
             h2 #password-title { "Change your password" }
-            form.narrow method="post" action="/account/password" {
+            form method="post" action="/account/password" {
                 (layout::csrf(app, who))
                 input type="hidden" name="username" value=(who.user) autocomplete="username";
                 label for="old" { "Present password" }
                 input #old name="old" type="password" autocomplete="current-password" required maxlength="1024";
                 label for="new" { "New password" }
-                input #new name="new" type="password" autocomplete="new-password" required minlength="12" maxlength="1024";
+                input #new name="new" type="password" autocomplete="new-password" required minlength="12"
+                    maxlength="1024" aria-describedby="new-rule";
+                p #new-rule.muted { "At least 12 characters. All other log-ins of this account end." }
                 label for="again" { "New password again" }
-                input #again name="again" type="password" autocomplete="new-password" required minlength="12" maxlength="1024";
+                input #again name="again" type="password" autocomplete="new-password" required minlength="12"
+                    maxlength="1024";
                 button type="submit" { "Change" }
             }
         }
-        @if who.role >= Role::Admin {
-            section aria-labelledby="recovery-title" {
-                h2 #recovery-title { "Make a new recovery key" }
-                p { "The former one stops working. The new one is shown once." }
-                form.narrow method="post" action="/account/recovery-key" {
-                    (layout::csrf(app, who))
-                    label for="proof" { "Your password" }
-                    input #proof name="password" type="password" autocomplete="current-password" required maxlength="1024";
-                    button.warn type="submit" { "Make a new recovery key" }
-                }
+    }
+}
+
+fn recovery_panel(app: &App, who: &Identity) -> Markup {
+    html! {
+        section.panel aria-labelledby="recovery-title" {
+            h2 #recovery-title { "Make a new recovery key" }
+            p {
+                "It opens your recordings and backups if this board breaks. The former one stops working; the new one is \
+                 shown once."
+            }
+            form method="post" action="/account/recovery-key" {
+                (layout::csrf(app, who))
+                label for="proof" { "Your password" }
+                input #proof name="password" type="password" autocomplete="current-password" required maxlength="1024";
+                button.warn type="submit" { "Make a new recovery key" }
             }
         }
-    };
-    layout::page(app, who, &frame, &body)
+    }
 }
 
 pub(super) async fn change_password(

@@ -66,14 +66,22 @@ fn add_form(app: &App, who: &Identity) -> Markup {
     html! {
         section aria-labelledby="add-title" {
             h2 #add-title { "Add an account" }
-            form.narrow method="post" action="/accounts" {
+            form.panel.fields method="post" action="/accounts" {
                 (layout::csrf(app, who))
-                label for="name" { "Name" }
-                input #name name="name" autocomplete="off" autocapitalize="none" spellcheck="false" required maxlength="32";
-                label for="password" { "First password" }
-                input #password name="password" type="password" autocomplete="new-password" required minlength="12" maxlength="1024";
-                label for="role" { "Role" }
-                select #role name="role" { (layout::role_options(Role::User)) }
+                div {
+                    label for="name" { "Name" }
+                    input #name name="name" autocomplete="off" autocapitalize="none" spellcheck="false" required
+                        maxlength="32";
+                }
+                div {
+                    label for="password" { "First password" }
+                    input #password name="password" type="password" autocomplete="new-password" required minlength="12"
+                        maxlength="1024";
+                }
+                div {
+                    label for="role" { "Role" }
+                    select #role name="role" { (layout::role_options(Role::User)) }
+                }
                 button.primary type="submit" { "Add" }
             }
         }
@@ -111,25 +119,32 @@ pub(super) async fn confirm_remove(State(app): State<Shared>, Admin(who): Admin,
     let path = format!("/accounts/{}", format::query_value(&name));
     let frame = Frame { title: "Change or remove an account", place: Place::Accounts, live: None, notice: None };
     let body = html! {
+        p.crumb { a href="/accounts" { "All accounts" } }
         h1 { "Account " bdi { (name) } }
-        section aria-labelledby="reset-title" {
-            h2 #reset-title { "Set a new password" }
-            form.narrow method="post" action={ (path) "/password" } {
-                (layout::csrf(&app, &who))
-                label for="password" { "New password" }
-                input #password name="password" type="password" autocomplete="new-password" required minlength="12" maxlength="1024";
-                button type="submit" { "Set the password" }
+        div.panels {
+            section.panel aria-labelledby="reset-title" {
+                h2 #reset-title { "Set a new password" }
+                form method="post" action={ (path) "/password" } {
+                    (layout::csrf(&app, &who))
+                    label for="password" { "New password" }
+                    input #password name="password" type="password" autocomplete="new-password" required minlength="12"
+                        maxlength="1024";
+                    button type="submit" { "Set the password" }
+                }
+            }
+            section.panel aria-labelledby="remove-title" {
+                h2 #remove-title { "Remove the account" }
+                p {
+                    "Its log-ins end at once. Its recordings stay: developers and administrators can read them, \
+                     administrators can delete them, and they are shown as those of “removed account " bdi { (name) }
+                    "”. A later account of the same name does not get them."
+                }
+                form method="post" action={ (path) "/remove" } {
+                    (layout::csrf(&app, &who))
+                    button.danger type="submit" { "Remove " bdi { (name) } }
+                }
             }
         }
-        section aria-labelledby="remove-title" {
-            h2 #remove-title { "Remove the account" }
-            p { "Its log-ins end at once. Its recordings stay, and administrators can still see them." }
-            form method="post" action={ (path) "/remove" } {
-                (layout::csrf(&app, &who))
-                button.danger type="submit" { "Remove " bdi { (name) } }
-            }
-        }
-        p { a href="/accounts" { "Back to all accounts" } }
     };
     layout::page(&app, &who, &frame, &body)
 }

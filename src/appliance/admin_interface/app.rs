@@ -10,6 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
+use http::StatusCode;
 use lucid_device::Clock;
 use lucid_kit::Board;
 use lucid_ports::{
@@ -19,9 +20,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     View, account, accounts, assets, audit, blocks, claim, events, fields::CsrfKey, guard, login, logs::Logs, overview,
-    renewals::Renewals, services, sessions, upload,
+    refusal, renewals::Renewals, services, sessions, storage, system, upload,
 };
-use crate::thermal_watch::History;
+use crate::{AgentLink, AgentView, Boot, Release, thermal_watch::History};
 
 /// A page waits this long for a service, then shows without it. A person waits two seconds without wondering.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,6 +40,23 @@ pub type Upload = Arc<
         + Send
         + Sync,
 >;
+
+/// The payments plane, as the supervisor knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentsPlane {
+    /// There is none: a developer's machine.
+    NotHere,
+    /// It runs, and does nothing yet.
+    Idle {
+        /// Of its release.
+        version: String,
+    },
+    /// It should run, and did not answer.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
 
 /// What the pages may use.
 #[derive(Clone)]
@@ -65,6 +83,18 @@ pub struct Pages {
     pub logs: Arc<dyn Logs>,
     /// Times of audit entries.
     pub clock: Arc<dyn Clock>,
+    /// How this boot went.
+    pub boot: Arc<Boot>,
+    /// The way to the agent.
+    pub agent: AgentLink,
+    /// By which services are made to let go of the data disk.
+    pub release: Release,
+    /// What the agent said last.
+    pub agent_view: watch::Receiver<AgentView>,
+    /// What the owner should know of the start of the program.
+    pub notes: Vec<String>,
+    /// The payments plane.
+    pub payments: watch::Receiver<PaymentsPlane>,
     /// Takes what a form without JavaScript uploads.
     pub upload: Upload,
 }
@@ -84,7 +114,8 @@ pub(super) type Shared = Arc<App>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slow;
 
-/// The dashboard. It has no `/health`, no fallback and nothing below `/api`: those belong to the listener.
+/// The dashboard. It has no `/health` and nothing below `/api`: those belong to the listener. Its fallback is a page
+/// for browsers only; for others it leaves the reply empty, which the listener fills.
 pub fn routes(pages: Pages) -> Router {
     let app = Arc::new(App {
         pages,
@@ -97,8 +128,10 @@ pub fn routes(pages: Pages) -> Router {
         .merge(everyday())
         .merge(administration())
         .merge(lucid_http::middleware::streaming(uploads))
+        .fallback(async || StatusCode::NOT_FOUND)
         .layer(from_fn_with_state(app.clone(), guard::identify))
         .layer(from_fn(guard::refuse_foreign_pages))
+        .layer(from_fn_with_state(app.clone(), refusal::show))
         .merge(assets::routes())
         .layer(from_fn(guard::add_headers))
         .with_state(app)
@@ -139,6 +172,13 @@ fn administration() -> Router<Shared> {
         .route("/accounts/{name}/role", post(accounts::set_role))
         .route("/accounts/{name}/password", post(accounts::reset_password))
         .route("/audit", get(audit::page))
+        .route("/storage", get(storage::page))
+        .route("/storage/adopt", post(storage::adopt))
+        .route("/storage/detach", post(storage::detach))
+        .route("/storage/mount", post(storage::mount))
+        .route("/system", get(system::page))
+        .route("/system/restart", post(system::restart))
+        .route("/system/power-off", post(system::power_off))
 }
 
 impl App {

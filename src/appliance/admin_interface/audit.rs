@@ -36,7 +36,7 @@ fn table(entries: &[AuditEntry]) -> Markup {
                 td { @if entry.user.is_empty() { "nobody" } @else { bdi { (entry.user) } } }
                 td { @if entry.peer.is_empty() { "this appliance" } @else { bdi { (entry.peer) } } }
                 td { bdi { (entry.action) } }
-                td { bdi { (entry.detail) } }
+                td.text { bdi { (entry.detail) } }
             }
         }
     };

@@ -15,7 +15,7 @@ use super::{
     fields::Fields,
     format,
     guard::{Developer, Member},
-    layout::{self, Frame, Place, Tone},
+    layout::{self, Frame, Place, Tone, fact},
     refusal::Refusal,
 };
 
@@ -39,8 +39,10 @@ pub(super) async fn list(State(app): State<Shared>, Member(who): Member, Query(l
     let table = table(&app, listing.before).await;
     let body = html! {
         h1 { "Blocks" }
-        (layout::live("validation", &validation(&app.pages.chain.validation())))
-        @if who.role >= Role::Developer { (validate_form(&app, &who)) }
+        div.line {
+            (layout::live("validation", &validation(&app.pages.chain.validation())))
+            @if who.role >= Role::Developer { (validate_form(&app, &who)) }
+        }
         (layout::live("blocks", &table))
     };
     layout::page(&app, &who, &frame, &body)
@@ -124,6 +126,7 @@ pub(super) async fn one(
         p.crumb { a href="/blocks" { "All blocks" } }
         h1 { (title) }
         (header(&block))
+        (neighbours(&app, number))
         (transactions(&block))
         section aria-labelledby="checkpoint-title" {
             h2 #checkpoint-title { "Checkpoint of the chain's head" }
@@ -143,10 +146,12 @@ fn header(block: &Block) -> Markup {
     let hex = |bytes: &[u8]| HEXLOWER.encode(bytes);
     let parent = header.height.checked_sub(1);
     html! {
-        dl.facts {
-            div.fact { dt { "Time" } dd { (format::timestamp(header.time)) } }
-            div.fact { dt { "Transactions" } dd { (block.transactions.len()) } }
-            div.fact { dt { "Signatures" } dd { (block.certificate.signatures.len()) } }
+        dl.facts.tiles {
+            (fact("Time", &format::timestamp(header.time)))
+            (fact("Transactions", &html! { (block.transactions.len()) }))
+            (fact("Signatures", &html! { (block.certificate.signatures.len()) }))
+        }
+        dl.rows {
             div.fact.wide { dt { "Hash" } dd { code { (hex(&header.hash())) } } }
             div.fact.wide { dt { "Parent" } dd {
                 @if let Some(parent) = parent { a href={ "/blocks/" (parent) } { code { (hex(&header.parent)) } } } @else { "none: this is the first block" }
@@ -161,12 +166,30 @@ fn header(block: &Block) -> Markup {
     }
 }
 
+fn neighbours(app: &App, height: u64) -> Markup {
+    let newest = app.pages.view.borrow().head.as_ref().map(|head| head.height);
+    html! {
+        nav.pages aria-label="Neighbours" {
+            @if let Some(before) = height.checked_sub(1) {
+                a rel="prev" href={ "/blocks/" (before) } { "Block before" }
+            }
+            @if newest.is_some_and(|newest| newest > height) {
+                a rel="next" href={ "/blocks/" (height + 1) } { "Next block" }
+            }
+        }
+    }
+}
+
 fn transactions(block: &Block) -> Markup {
     let rows = html! { @for transaction in &block.transactions { (transaction_row(transaction)) } };
     html! {
         section aria-labelledby="transactions-title" {
             h2 #transactions-title { "Transactions" }
-            @if block.transactions.is_empty() { p.muted { "None: a block is made every ten seconds, whether there is something to put on record or not." } }
+            @if block.transactions.is_empty() {
+                p.muted {
+                    "None: a block is made every ten seconds, whether there is something to put on record or not."
+                }
+            }
             @else { (layout::table("Anchors in this block", &["Session", "Recorded", "Chunks", "Began", "Root"], &rows)) }
         }
     }
@@ -177,7 +200,7 @@ fn transaction_row(transaction: &SignedTransaction) -> Markup {
     let session = SessionId::from_bytes(anchor.session);
     html! {
         tr {
-            th scope="row" { a href={ "/sessions/" (session) } { (session) } }
+            th.text scope="row" { a href={ "/sessions/" (session) } { (session) } }
             td { (format::bytes(anchor.bytes)) }
             td { (anchor.chunks) }
             td { (format::time(anchor.started_ms)) }

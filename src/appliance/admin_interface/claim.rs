@@ -31,7 +31,11 @@ fn form(app: &App, name: &str, refused: Option<&str>) -> Markup {
         form method="post" action="/claim" {
             label for="code" { "One-time code" }
             input #code name="code" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required
-                maxlength="128" aria-describedby=[refused.map(|_| "refused")];
+                maxlength="128" aria-describedby=(if refused.is_some() { "refused code-rule" } else { "code-rule" });
+            p #code-rule.muted {
+                "Ten wrong tries, by anybody on your network, make a code void. The appliance then shows a new one where \
+                 it showed the first, within two minutes. If the code came with the appliance, restart it to be shown one."
+            }
             label for="name" { "Your account name" }
             input #name name="name" value=(name) autocomplete="username" autocapitalize="none" spellcheck="false"
                 required maxlength="32" aria-describedby="name-rule";
@@ -68,6 +72,7 @@ pub(super) async fn submit(
             response
         }
         Err(AccountError::AlreadyClaimed) => Redirect::to("/login").into_response(),
+        Err(error @ AccountError::Locked { .. }) => Refusal::from(error).into_response(),
         Err(error) => login::refused(&error, form(&app, &name, Some(&format::sentence(&error)))),
     }
 }
@@ -83,7 +88,7 @@ pub(super) fn recovery_key(app: &App, key: &str) -> Markup {
             label.check for="saved" { input #saved type="checkbox" required; span { "I have saved the recovery key." } }
             button.primary type="submit" { "Continue" }
         }
-        p.muted { "Lost it before you could save it? An administrator can make a new one under «Your account»." }
+        p.muted { "Lost it before you could save it? An administrator can make a new one under “Your account”." }
     };
     layout::outside(app, "Your recovery key", &body)
 }

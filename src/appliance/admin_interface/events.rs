@@ -97,7 +97,7 @@ impl Feed {
         let who = &self.visitor.still_there(&*app.pages.authenticator)?;
         let is_developer = who.role >= Role::Developer;
         match self.topic.view.as_str() {
-            "overview" => Some(overview::parts(app)),
+            "overview" => Some(overview::parts(app, who.role)),
             "sessions" => Some(sessions::list_parts(app, who).await),
             "session" => sessions::one_parts(app, who, &self.topic.of).await,
             "blocks" => Some(blocks::list_parts(app).await),

@@ -51,8 +51,8 @@ pub(super) fn timestamp(timestamp: Timestamp) -> Markup {
         (time(timestamp.unix_ms))
         @match timestamp.trust {
             TimeTrust::Synchronized => {}
-            TimeTrust::Held => { " (clock held)" }
-            TimeTrust::Unsynchronized => { " (clock never set)" }
+            TimeTrust::Held => { " " span.muted { "(clock held)" } }
+            TimeTrust::Unsynchronized => { " " span.muted { "(clock never set)" } }
         }
     }
 }

@@ -15,7 +15,7 @@ use http::{
     request::Parts,
 };
 use lucid_http::{ConnectionInfo, bearer::SESSION_COOKIE};
-use lucid_ports::{AccountError, AuthError, Authenticator, Identity, Role, Tokens};
+use lucid_ports::{AuthError, Authenticator, Identity, Role, Tokens};
 use zeroize::Zeroizing;
 
 use super::{app::Shared, cookies, format, refusal::Refusal};
@@ -106,8 +106,7 @@ fn not_logged_in(parts: &Parts, app: &Shared) -> Refusal {
             Refusal::log_in(wanted)
         }
         Ok(true) => Refusal::log_in("/"),
-        Err(AccountError::Unclaimed) => Refusal::see_other("/claim"),
-        Err(error) => Refusal::unavailable(format::sentence(&error)),
+        Err(error) => error.into(),
     }
 }
 

@@ -12,19 +12,23 @@ pub(super) enum Place {
     Sessions,
     Blocks,
     Services,
+    Storage,
     Accounts,
     Audit,
+    System,
     Account,
 }
 
 /// The navigation: place, path, word, and the role that it takes.
-const PLACES: [(Place, &str, &str, Role); 6] = [
+const PLACES: [(Place, &str, &str, Role); 8] = [
     (Place::Overview, "/", "Overview", Role::User),
     (Place::Sessions, "/sessions", "Sessions", Role::User),
     (Place::Blocks, "/blocks", "Blocks", Role::User),
     (Place::Services, "/services", "Services", Role::Developer),
+    (Place::Storage, "/storage", "Storage", Role::Developer),
     (Place::Accounts, "/accounts", "Accounts", Role::Admin),
     (Place::Audit, "/audit", "Audit", Role::Admin),
+    (Place::System, "/system", "System", Role::Admin),
 ];
 
 /// What a page tells its frame.
@@ -84,27 +88,23 @@ fn nav_entry((place, path, word, role): (Place, &str, &str, Role), here: Place, 
 
 /// A page for somebody who is not logged in: one card.
 pub(super) fn outside(app: &App, title: &str, body: &Markup) -> Markup {
-    card(title, app.is_simulated(), body)
-}
-
-/// A page that says one thing, and leads back.
-pub(super) fn bare(title: &str, text: &str) -> Markup {
-    card(title, false, &html! { p { (text) } p { a href="/" { "To the overview" } } })
-}
-
-fn card(title: &str, is_simulated: bool, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             (head(title))
             body.outside {
                 a.skip href="#main" { "Skip to the content" }
-                @if is_simulated { (banner()) }
+                @if app.is_simulated() { (banner()) }
                 header.brand { (mark()) span { "Lucid" } }
                 main #main.card tabindex="-1" { h1 { (title) } (body) }
             }
         }
     }
+}
+
+/// A page that says one thing, and leads back.
+pub(super) fn bare(app: &App, title: &str, text: &str) -> Markup {
+    outside(app, title, &html! { p { (text) } p { a href="/" { "To the overview" } } })
 }
 
 fn head(title: &str) -> Markup {
@@ -147,6 +147,11 @@ pub(super) fn csrf(app: &App, who: &Identity) -> Markup {
 /// A part of a page that the live stream replaces by its id.
 pub(super) fn live(id: &str, content: &Markup) -> Markup {
     html! { div id=(id) { (content) } }
+}
+
+/// One named value of a list of them.
+pub(super) fn fact(name: &str, value: &Markup) -> Markup {
+    html! { div.fact { dt { (name) } dd { (value) } } }
 }
 
 /// In place of a part that could not be shown.
@@ -213,6 +218,13 @@ pub(super) fn notice(done: Option<&str>) -> Option<&'static str> {
         "role" => "The role was changed. The account has to log in again.",
         "password" => "The password was changed. All other log-ins of the account have ended.",
         "validating" => "The chain is being validated.",
+        "adopted" => {
+            "The agent took the disk on. It may be checked or formatted first: reload the page to see how it goes."
+        }
+        "detached" => "The data disk is being unmounted. Unplug it once it is shown as detached.",
+        "mounted" => "The data disk is being mounted.",
+        "restarting" => "The appliance restarts now. This page answers again in about a minute.",
+        "off" => "The appliance switches itself off now.",
         "logged-out" => "You are logged out.",
         "saved" => "The appliance is yours. Welcome.",
         _ => return None,

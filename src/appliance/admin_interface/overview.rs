@@ -1,19 +1,21 @@
 //! The first page: is all well, and if not, what needs attention.
 
+mod device;
+
 use axum::extract::{Query, State};
-use lucid_device::{Reading, Snapshot};
 use lucid_kit::{Health, Service, ServiceReport};
-use lucid_ports::{Load, Storage};
+use lucid_layout::boot::BootReport;
+use lucid_ports::{Load, Role, Storage};
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::time::Duration;
 
 use super::{
     View,
-    app::{App, Shared},
+    app::{App, PaymentsPlane, Shared},
     chart, format,
     guard::Member,
-    layout::{self, Frame, Place, Tone},
+    layout::{self, Frame, Place, Tone, fact},
 };
 use crate::StorageWatch;
 
@@ -36,7 +38,7 @@ pub(super) async fn page(State(app): State<Shared>, Member(who): Member, Query(a
     };
     let body = html! {
         h1.unseen { "Overview" }
-        @for (id, part) in parts(&app) {
+        @for (id, part) in parts(&app, who.role) {
             // The one part that is read out when it changes.
             div id=(id) aria-live=[(id == "verdict").then_some("polite")] { (part) }
         }
@@ -44,15 +46,15 @@ pub(super) async fn page(State(app): State<Shared>, Member(who): Member, Query(a
     layout::page(&app, &who, &frame, &body)
 }
 
-/// The parts of the page that change.
-pub(super) fn parts(app: &App) -> Vec<(&'static str, Markup)> {
+/// The parts of the page that change, as somebody of this role sees them.
+pub(super) fn parts(app: &App, role: Role) -> Vec<(&'static str, Markup)> {
     let view = app.pages.view.borrow().clone();
     let temperatures = app.pages.temperatures.borrow().clone();
     vec![
-        ("verdict", verdict(&view)),
+        ("verdict", verdict(app, &view)),
         ("facts", facts(app, &view)),
         ("temperature", html! { section { h2 { "Temperature" } (chart::temperature(&temperatures)) } }),
-        ("health", health(&view.services)),
+        ("health", health(&view.services, role)),
     ]
 }
 
@@ -63,11 +65,11 @@ struct Concern {
 }
 
 /// The one line that matters.
-fn verdict(view: &View) -> Markup {
+fn verdict(app: &App, view: &View) -> Markup {
     let Some(at) = view.at else {
         return banner(Tone::Busy, "Starting", &html! { p { "Values appear in a few seconds." } });
     };
-    let concerns = concerns(view, at.elapsed());
+    let concerns = concerns(app, view, at.elapsed());
     let starting = view.services.iter().filter(|service| service.health == Health::Starting).count();
     match (concerns.as_slice(), starting) {
         ([], 0) => banner(Tone::Good, "All is well", &html! { p { "Every service is healthy." } }),
@@ -93,8 +95,14 @@ fn banner(tone: Tone, headline: &str, more: &Markup) -> Markup {
     }
 }
 
-fn concerns(view: &View, age: Duration) -> Vec<Concern> {
+fn concerns(app: &App, view: &View, age: Duration) -> Vec<Concern> {
     let mut concerns = Vec::new();
+    let started = app.pages.boot.problems().into_iter().chain(app.pages.notes.iter().cloned());
+    concerns.extend(started.map(|why| Concern { what: "start".to_owned(), why }));
+    if let PaymentsPlane::Unknown { reason } = &*app.pages.payments.borrow() {
+        let why = format!("the payments plane does not answer: {reason}");
+        concerns.push(Concern { what: "payments".to_owned(), why });
+    }
     if age > STALE {
         let why = format!("these values are {} old, because admin-interface does not run", format::duration(age));
         concerns.push(Concern { what: "dashboard".to_owned(), why });
@@ -114,14 +122,20 @@ fn concerns(view: &View, age: Duration) -> Vec<Concern> {
     concerns
 }
 
-fn health(services: &[ServiceReport]) -> Markup {
+fn health(services: &[ServiceReport], role: Role) -> Markup {
     html! {
         section aria-labelledby="health-title" {
             h2 #health-title { "Services" }
             ul.health {
                 @for service in services {
                     li {
-                        span.name { (service.spec.name) }
+                        span.name {
+                            @if role >= Role::Developer {
+                                a href={ "/services/" (service.spec.name) } { (service.spec.name) }
+                            } @else {
+                                (service.spec.name)
+                            }
+                        }
                         (service_badge(service))
                         p { (service.health.reason().unwrap_or(service.spec.purpose)) }
                     }
@@ -148,12 +162,16 @@ fn facts(app: &App, view: &View) -> Markup {
     html! {
         section aria-labelledby="facts-title" {
             h2 #facts-title { "The appliance" }
-            dl.facts {
+            dl.facts.tiles {
                 (fact("Data disk", &disk(&storage, view)))
                 (fact("Chain", &chain(view)))
+                @if let Some(Ok(snapshot)) = &view.device { (device::tiles(snapshot)) }
+            }
+            dl.rows {
                 (fact("Load", &html! { (load_word(load)) }))
+                (started(app))
                 @match &view.device {
-                    Some(Ok(snapshot)) => { (device_facts(snapshot)) }
+                    Some(Ok(snapshot)) => { (device::rows(snapshot)) }
                     Some(Err(error)) => { (fact("Device", &html! { "not known: " (error) })) }
                     None => { (fact("Device", &html! { "not read yet" })) }
                 }
@@ -162,8 +180,26 @@ fn facts(app: &App, view: &View) -> Markup {
     }
 }
 
-fn fact(name: &str, value: &Markup) -> Markup {
-    html! { div.fact { dt { (name) } dd { (value) } } }
+/// What only an appliance has: its system, and the payments plane.
+fn started(app: &App) -> Markup {
+    let payments = match &*app.pages.payments.borrow() {
+        PaymentsPlane::NotHere => None,
+        PaymentsPlane::Idle { version } => Some(html! { "idle (not yet in use)" p.muted { "Release " (version) } }),
+        PaymentsPlane::Unknown { .. } => Some(html! { (layout::badge(Tone::Warn, "does not answer")) }),
+    };
+    html! {
+        @if let Some(report) = app.pages.boot.report() { (fact("System", &system(report))) }
+        @if let Some(payments) = payments { (fact("Payments", &payments)) }
+    }
+}
+
+fn system(report: &BootReport) -> Markup {
+    let slot = report.slot.map_or("not known".to_owned(), |slot| slot.letter().to_ascii_uppercase().to_string());
+    html! {
+        "slot " (slot) @if report.trial { ", on trial" }
+        @if report.first_boot { p.muted { "This is its first start." } }
+        p.muted { @if report.provisioned { "The provisioning is used up." } @else { "No provisioning was used." } }
+    }
 }
 
 fn load_word(load: Load) -> &'static str {
@@ -197,91 +233,11 @@ fn disk(storage: &Storage, view: &View) -> Markup {
     html! {
         (format::bytes(free_bytes)) " free"
         @if let Some(size_bytes) = size_bytes.filter(|size_bytes| *size_bytes > 0) {
-            " of " (format::bytes(size_bytes))
+            span.muted { " of " (format::bytes(size_bytes)) }
             meter min="0" max=(size_bytes) value=(size_bytes.saturating_sub(free_bytes)) aria-label="Data disk in use" {}
         }
-        @if is_low { p { (layout::badge(Tone::Warn, "nearly full")) " nothing new is recorded" } }
-    }
-}
-
-fn device_facts(snapshot: &Snapshot) -> Markup {
-    let memory = snapshot.memory.clone().map(|memory| {
-        let used = memory.total_bytes.saturating_sub(memory.available_bytes);
-        html! {
-            (format::bytes(used)) " of " (format::bytes(memory.total_bytes))
-            meter min="0" max=(memory.total_bytes) value=(used) aria-label="Memory in use" {}
-        }
-    });
-    let usage =
-        snapshot.cpu.usage_permille.clone().map(|permille| html! { (format::percent(u64::from(permille))) " busy" });
-    let uptime = snapshot.board.uptime_ms.clone().map(|ms| html! { (format::duration(Duration::from_millis(ms))) });
-    html! {
-        (fact("Temperature", &reading(&zones(snapshot))))
-        (fact("Fan", &reading(&fan(snapshot))))
-        (fact("Power", &reading(&power(snapshot))))
-        (fact("Memory", &reading(&memory)))
-        (fact("Processor", &reading(&usage)))
-        (fact("Uptime", &reading(&uptime)))
-        (fact("Board", &reading(&snapshot.board.model.clone().map(|model| html! { bdi { (model) } }))))
-        (fact("Drive", &reading(&drive(snapshot))))
-    }
-}
-
-/// The value, or why there is none.
-fn reading(reading: &Reading<Markup>) -> Markup {
-    html! {
-        @match reading {
-            Reading::Present(value) => { (value) }
-            Reading::Absent { reason } => { span.muted { "not known: " (reason) } }
-            Reading::Failed { reason } => { (layout::badge(Tone::Bad, "failed")) p.muted { (reason) } }
+        @if is_low {
+            p { (layout::badge(Tone::Warn, "nearly full")) " Nothing new is recorded: " a href="/sessions" { "delete sessions" } "." }
         }
     }
-}
-
-fn zones(snapshot: &Snapshot) -> Reading<Markup> {
-    snapshot.thermal_zones.clone().map(|zones| {
-        html! {
-            @for zone in &zones {
-                span.zone {
-                    (reading(&zone.temperature_mc.clone().map(|mc| html! { (format::temperature(mc)) })))
-                    " " span.muted { bdi { (zone.name) } }
-                }
-            }
-        }
-    })
-}
-
-fn fan(snapshot: &Snapshot) -> Reading<Markup> {
-    snapshot.fan.clone().map(|fan| {
-        let is_stalled = fan.is_stalled() == Some(true);
-        html! {
-            (reading(&fan.rpm.clone().map(|rpm| html! { (rpm) " rpm" })))
-            @if is_stalled { " " (layout::badge(Tone::Warn, "stands still")) }
-        }
-    })
-}
-
-fn power(snapshot: &Snapshot) -> Reading<Markup> {
-    snapshot.power.clone().and_then(|power| {
-        power.undervoltage_now.map(|is_low| {
-            let (tone, word) = if is_low { (Tone::Warn, "voltage too low") } else { (Tone::Good, "voltage is right") };
-            let was_low = power.undervoltage_since_boot.present() == Some(&true);
-            html! {
-                (layout::badge(tone, word))
-                @if was_low && !is_low { p.muted { "It was too low since the start." } }
-            }
-        })
-    })
-}
-
-fn drive(snapshot: &Snapshot) -> Reading<Markup> {
-    snapshot.ssd.disk.clone().map(|disk| {
-        html! {
-            bdi { (disk.model.present().map_or(disk.name.as_str(), String::as_str)) }
-            @if let Some(smart) = disk.smart.present() {
-                p.muted { (smart.used_percent) " % worn, " (smart.power_on_hours) " hours, " (smart.media_errors) " errors" }
-                @if smart.critical_warning != 0 { p { (layout::badge(Tone::Bad, "the drive warns of its end")) } }
-            }
-        }
-    })
 }

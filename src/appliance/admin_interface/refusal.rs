@@ -1,12 +1,23 @@
 //! Why a page is not shown, as a page.
 //!
-//! Says what happened and what to do next. Needs nothing but itself, so that it can be shown whatever is broken.
+//! Says what happened and what to do next. Needs no service, so that it can be shown whatever is broken. A handler says
+//! what there is to say; [`show`] makes the page of it, because only there is known how the appliance's pages look now.
 
-use axum::response::{IntoResponse, Redirect, Response};
-use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Redirect, Response},
+};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
+};
 use lucid_ports::{AccountError, ChainError, RecordingsError, Role};
 
-use super::{app::Slow, format, layout};
+use super::{
+    app::{Shared, Slow},
+    format, layout,
+};
 
 /// Why not.
 #[derive(Debug)]
@@ -69,7 +80,8 @@ impl IntoResponse for Refusal {
         match self {
             Self::Elsewhere(path) => Redirect::to(&path).into_response(),
             Self::Page { status, title, text } => {
-                let mut response = (status, layout::bare(title, &text)).into_response();
+                let mut response = status.into_response();
+                response.extensions_mut().insert(Words { title, text });
                 if status == StatusCode::SERVICE_UNAVAILABLE {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
                 }
@@ -77,6 +89,51 @@ impl IntoResponse for Refusal {
             }
         }
     }
+}
+
+/// What the page of a refusal says.
+#[derive(Debug, Clone)]
+struct Words {
+    title: &'static str,
+    text: String,
+}
+
+/// Makes pages of refusals: of ours, and for a browser of those that axum makes of a path, a query or a method.
+pub(super) async fn show(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let is_browser = accepts_pages(request.headers());
+    let mut response = next.run(request).await;
+    let ours = response.extensions_mut().remove::<Words>();
+    let Some(Words { title, text }) = ours.or_else(|| words_of_others(&response).filter(|_| is_browser)) else {
+        return response;
+    };
+    let page = layout::bare(&app, title, &text).into_response();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.extend(page.headers().clone());
+    Response::from_parts(parts, page.into_body())
+}
+
+/// Whether a page is of use to who asks. A script and a program ask for other types, or for any.
+fn accepts_pages(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// What to say in place of a refusal that has no page: one without a body, or in axum's own words.
+fn words_of_others(response: &Response) -> Option<Words> {
+    let media_type = response.headers().get(CONTENT_TYPE);
+    if media_type.is_some_and(|media_type| !media_type.as_bytes().starts_with(b"text/plain")) {
+        return None;
+    }
+    let (title, text) = match response.status() {
+        StatusCode::NOT_FOUND => ("Not found", "There is no page at this address."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("That did not work", "This address is for a form: go back to the page with it.")
+        }
+        StatusCode::BAD_REQUEST => {
+            ("That did not work", "The address can't be read: go back and follow the link again.")
+        }
+        _ => return None,
+    };
+    Some(Words { title, text: text.to_owned() })
 }
 
 impl From<Slow> for Refusal {
@@ -110,6 +167,7 @@ impl From<AccountError> for Refusal {
             AccountError::AlreadyClaimed => Self::see_other("/login"),
             AccountError::Unclaimed => Self::see_other("/claim"),
             AccountError::Unavailable => Self::unavailable(format::sentence(&error)),
+            AccountError::Locked { reason } => Self::page(StatusCode::LOCKED, "This appliance is locked", reason),
             AccountError::Unknown { .. } => Self::not_found(format::sentence(&error)),
             _ => Self::page(refused_status(&error), "That did not work", format::sentence(&error)),
         }
@@ -123,6 +181,7 @@ pub(super) fn refused_status(error: &AccountError) -> StatusCode {
             StatusCode::UNAUTHORIZED
         }
         AccountError::CodeVoid => StatusCode::FORBIDDEN,
+        AccountError::Locked { .. } => StatusCode::LOCKED,
         AccountError::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         AccountError::Exists { .. } | AccountError::LastAdmin { .. } | AccountError::AlreadyClaimed => {
             StatusCode::CONFLICT

@@ -16,12 +16,14 @@ use super::{
     fields::Fields,
     format,
     guard::{Admin, Developer},
-    layout::{self, Frame, Place, Tone},
+    layout::{self, Frame, Place, Tone, fact},
     logs::LEVELS,
     overview::{Arrival, service_badge},
     refusal::Refusal,
 };
 
+/// The part of a service's page that says how it is.
+const STATE: &str = "service";
 /// Lines shown of a log: a page that scrolls, and what the stream sends again when one is added.
 const LINES_MAX: usize = 100;
 
@@ -43,22 +45,28 @@ pub(super) async fn list(State(app): State<Shared>, Developer(who): Developer) -
 pub(super) fn list_parts(app: &App) -> Vec<(&'static str, Markup)> {
     let view = app.pages.view.borrow().clone();
     let rows = html! { @for service in &view.services { (row(service)) } };
-    let columns = ["Service", "Health", "Life", "For", "Restarts", "Slow events", "Reason"];
+    let columns = ["Service", "Health", "Life", "Restarts", "Slow events"];
     vec![("services", layout::table("All services", &columns, &rows))]
 }
 
 fn row(service: &ServiceReport) -> Markup {
     html! {
         tr {
-            th scope="row" { a href={ "/services/" (service.spec.name) } { (service.spec.name) } }
+            th.text scope="row" {
+                a href={ "/services/" (service.spec.name) } { (service.spec.name) }
+                p.muted { (service.health.reason().unwrap_or(service.spec.purpose)) }
+            }
             td { (service_badge(service)) }
-            td { (life_word(&service.life)) }
-            td { (format::duration(Duration::from_secs(service.since_s))) }
+            td { (life(service)) }
             td { (service.restarts) }
             td { (service.slow_events) }
-            td { (service.health.reason().unwrap_or("")) }
         }
     }
+}
+
+/// Where it is in its life, and for how long.
+fn life(service: &ServiceReport) -> String {
+    format!("{} for {}", life_word(&service.life), format::duration(Duration::from_secs(service.since_s)))
 }
 
 fn life_word(life: &Life) -> &'static str {
@@ -67,7 +75,7 @@ fn life_word(life: &Life) -> &'static str {
         Life::Starting => "starting",
         Life::Running => "running",
         Life::Stuck { .. } => "stuck",
-        Life::Backoff { .. } => "failed, will be started again",
+        Life::Backoff { .. } => "failed, waiting for its next start",
         Life::Stopping => "stopping",
         Life::Stopped => "stopped",
     }
@@ -87,9 +95,12 @@ pub(super) async fn one(
         notice: layout::notice(arrival.done.as_deref()),
     };
     let body = html! {
+        p.crumb { a href="/services" { "All services" } }
         h1 { (name) }
-        @if who.role >= Role::Admin { (controls(&app, &who, &name)) }
-        @for (id, part) in parts { (layout::live(id, &part)) }
+        @for (id, part) in parts {
+            (layout::live(id, &part))
+            @if id == STATE && who.role >= Role::Admin { (controls(&app, &who, &name)) }
+        }
     };
     Ok(layout::page(&app, &who, &frame, &body))
 }
@@ -102,7 +113,7 @@ fn unknown(name: &str) -> Refusal {
 pub(super) fn one_parts(app: &App, name: &str) -> Option<Vec<(&'static str, Markup)>> {
     let report = app.pages.board.report(name)?;
     let lines = app.pages.logs.recent(name, LINES_MAX);
-    Some(vec![("service", state(&report)), ("log", log(&lines))])
+    Some(vec![(STATE, state(&report)), ("log", log(&lines))])
 }
 
 fn state(service: &ServiceReport) -> Markup {
@@ -110,14 +121,19 @@ fn state(service: &ServiceReport) -> Markup {
     html! {
         p.lead { (service.spec.purpose) }
         @if let Some(reason) = service.health.reason() { p.notice.warn { (reason) } }
-        dl.facts {
-            div.fact { dt { "Health" } dd { (service_badge(service)) } }
-            div.fact { dt { "Life" } dd { (life_word(&service.life)) " for " (format::duration(Duration::from_secs(service.since_s))) } }
-            div.fact { dt { "Restarts" } dd { (service.restarts) } }
-            div.fact { dt { "Slow events" } dd { (service.slow_events) } }
-            div.fact { dt { "Requests waiting" } dd { (service.queued) } }
-            div.fact { dt { "Needs" } dd { @if service.spec.needs.is_empty() { "nothing" } @else { (service.spec.needs.join(", ")) } } }
-            div.fact { dt { "Critical" } dd { @if service.spec.critical { "yes" } @else { "no" } } }
+        dl.facts.tiles {
+            (fact("Health", &service_badge(service)))
+            (fact("Life", &html! { (life(service)) }))
+            (fact("Restarts", &html! { (service.restarts) }))
+            (fact("Slow events", &html! { (service.slow_events) }))
+        }
+        dl.rows {
+            (fact("Requests waiting", &html! { (service.queued) }))
+            (fact("Critical", &html! { @if service.spec.critical { "yes" } @else { "no" } }))
+            (fact("Needs", &html! {
+                @if service.spec.needs.is_empty() { "no other service" } @else { (service.spec.needs.join(", ")) }
+            }))
+            (fact("Data disk", &html! { @if service.spec.storage { "needs it" } @else { "does not need it" } }))
         }
         details #service-status { summary { "Status" } pre tabindex="0" { (status) } }
     }

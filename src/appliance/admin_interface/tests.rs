@@ -1,5 +1,7 @@
 //! The dashboard through its router, over ports that answer from memory.
 
+mod agent;
+mod boot;
 mod fakes;
 mod pages;
 mod security;

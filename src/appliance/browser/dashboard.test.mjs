@@ -16,6 +16,8 @@ import { after, before, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 
+import { brittleWay } from "./brittle-way.mjs";
+
 const { BASE_URL, CLAIM_CODE, CHROMIUM = "/usr/bin/chromium", SCREENSHOT_DIR } = process.env;
 assert.ok(BASE_URL && CLAIM_CODE, "set BASE_URL and CLAIM_CODE");
 
@@ -159,6 +161,51 @@ test("a file is recorded with progress, anchored and verified", async () => {
   check(admin);
 });
 
+// Asks until `wanted` is satisfied. The appliance says nothing by itself of what is durable.
+async function until(what, ask, wanted) {
+  const end = Date.now() + ANCHOR_MAX_MS;
+  for (;;) {
+    const found = await ask();
+    if (wanted(found)) return found;
+    assert.ok(Date.now() < end, `${what}: ${JSON.stringify(found)}`);
+    await new Promise((resolve) => { setTimeout(resolve, 200); });
+  }
+}
+
+test("an upload whose connection breaks goes on from the last durable chunk", async (t) => {
+  const content = Buffer.concat([CONTENT, CONTENT, CONTENT]);
+  const way = await brittleWay(BASE_URL, 20_000_000);
+  const page = await admin.context.newPage();
+  t.after(async () => {
+    await page.close();
+    way.close();
+  });
+  page.on("pageerror", (error) => admin.problems.push(`error: ${error.message}`));
+  const appends = [];
+  page.on("request", (request) => {
+    if (request.method() === "PATCH") appends.push(Number(request.headers()["upload-offset"]));
+  });
+  await page.goto(`${way.address}/sessions`);
+  await page.getByLabel("Label").fill("broken on the way");
+  await page.locator("#file").setInputFiles({ name: "long.bin", mimeType: "application/octet-stream", buffer: content });
+  await page.getByRole("button", { name: "Record" }).click();
+  await way.isStuck;
+  const newest = async () => (await (await admin.context.request.get("/api/sessions?limit=1")).json()).sessions[0];
+  const half = await until("a durable chunk", newest, (session) => session.durable_bytes > 0);
+  assert.equal(half.label, "broken on the way");
+  assert.ok(half.durable_bytes < 20_000_000);
+  way.cut();
+  await page.locator("#upload-said", { hasText: "Interrupted (the connection broke)" }).waitFor();
+  way.mend();
+  await page.waitForURL(/\/sessions\/[0-9a-f-]{36}\?done=uploaded/, { timeout: ANCHOR_MAX_MS });
+  await page.getByText("The recording is complete.").waitFor();
+  assert.equal(appends[0], 0);
+  assert.ok(appends.length > 1 && appends.slice(1).every((offset) => offset >= half.durable_bytes), `went on at ${appends}`);
+  const reply = await admin.context.request.get(`/api/sessions/${half.id}/content`);
+  assert.ok(content.equals(await reply.body()), "the recording differs from the file");
+  check(admin);
+});
+
 test("the download equals what was uploaded", async () => {
   const { page } = admin;
   await page.goto(sessionPath);
@@ -195,7 +242,7 @@ test("hostile text in logs and the audit log is text", async () => {
   check(stranger);
   await stranger.context.close();
   const { page } = admin;
-  for (const path of ["/services", "/services/auth-service", "/services/session-api", "/audit", "/accounts"]) {
+  for (const path of ["/services", "/services/auth-service", "/services/session-api", "/audit", "/accounts", "/storage", "/system"]) {
     await page.goto(path);
     await axe(page, path);
     assert.equal(await page.locator("img").count(), 0, path);
@@ -282,7 +329,7 @@ test("without JavaScript every page can be read and a file recorded", async () =
   const { page } = visitor;
   await logIn(page, NAME, PASSWORD);
   await page.getByText("All is well").waitFor();
-  for (const path of ["/sessions", sessionPath, "/blocks", "/services", "/services/auth-service", "/accounts", "/audit"]) {
+  for (const path of ["/sessions", sessionPath, "/blocks", "/services", "/services/auth-service", "/accounts", "/audit", "/storage", "/system"]) {
     assert.equal((await page.goto(path)).status(), 200, path);
     assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1, path);
   }
@@ -304,7 +351,7 @@ test("a window of 320 pixels is wide enough", async () => {
   const { page } = visitor;
   await logIn(page, NAME, PASSWORD);
   await page.locator("#verdict").waitFor();
-  for (const path of ["/", "/sessions", sessionPath, "/blocks", "/blocks/1", "/services", "/services/auth-service", "/accounts", "/audit", "/account"]) {
+  for (const path of ["/", "/sessions", sessionPath, "/blocks", "/blocks/1", "/services", "/services/auth-service", "/accounts", "/audit", "/account", "/storage", "/system"]) {
     await page.goto(path);
     const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(excess <= 0, `${path} is ${excess} pixels too wide`);

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::look::LookError;
 
-/// Below this nothing can be made durable, not even a deletion: the stores need room for one commit.
-const FULL_BYTES: u64 = 4 << 20;
+/// Below this the disk counts as full: stores can't be begun on it, and those that are there may fail to grow.
+pub(super) const FULL_BYTES: u64 = 4 << 20;
 /// A part of the reserve that must be free above it until room counts as enough again: an eighth, so that services
 /// don't start and stop with every file that comes and goes.
 const HYSTERESIS_PART: u64 = 8;
@@ -28,14 +28,22 @@ pub(super) struct Memory {
     low: bool,
     /// Ticks that a replaced directory has still to wait.
     settling: u32,
-    /// Whether waiting was published last, and for a fault that only writing shows.
+    /// Whether waiting was published last, maybe for a fault that only writing shows.
     waiting: bool,
+    /// Whether the disk was full, which only writing may show, too: a quota.
+    full: bool,
+}
+
+/// What a usable root has room for.
+struct Room {
+    free_bytes: u64,
+    full: bool,
 }
 
 impl Memory {
-    /// Whether the last verdict was to wait.
-    pub(super) fn last_was_waiting(&self) -> bool {
-        self.waiting
+    /// Whether the last verdict may have come from writing, so that the next look must try that, too.
+    pub(super) fn must_test_writing(&self) -> bool {
+        self.waiting || self.full
     }
 
     /// What to publish after a look that did not come back.
@@ -55,8 +63,9 @@ impl Memory {
         };
         self.waiting = verdict.is_err();
         match verdict {
-            Ok(free_bytes) => {
-                self.low = is_low(free_bytes, config.reserve_bytes, self.low);
+            Ok(Room { free_bytes, full }) => {
+                self.full = full;
+                self.low = full || is_low(free_bytes, config.reserve_bytes, self.low);
                 Storage::Ready { root: config.root.clone(), free_bytes, low: self.low }
             }
             Err(reason) => waiting(reason),
@@ -78,8 +87,9 @@ fn waiting(reason: String) -> Storage {
     Storage::Waiting { reason }
 }
 
-/// The free bytes of a usable root, or why it is none.
-fn usable(seen: &Seen, config: &Config) -> Result<u64, String> {
+/// The room of a usable root, or why it is none. A full one is usable while services have something in it: reading and
+/// exporting take no room, and only deleting makes some.
+fn usable(seen: &Seen, config: &Config) -> Result<Room, String> {
     let root = config.root.display();
     match seen {
         Seen::Absent => Err(format!("no data disk: `{root}` is not there; connect the SSD")),
@@ -91,11 +101,16 @@ fn usable(seen: &Seen, config: &Config) -> Result<u64, String> {
         Seen::Directory { read_only: true, .. } => Err(format!(
             "the data disk at `{root}` is read-only: after an error it protects what is on it; check its health"
         )),
-        Seen::Directory { writing: Some(Err(fault)), .. } => Err(fault_told(fault, &root.to_string())),
-        Seen::Directory { space, .. } if space.free_bytes < FULL_BYTES => {
-            Err(format!("the data disk at `{root}` is full: make room on it"))
+        Seen::Directory { writing: Some(Err(fault)), .. } if *fault != WriteFault::Full => {
+            Err(fault_told(fault, &root.to_string()))
         }
-        Seen::Directory { space, .. } => Ok(space.free_bytes),
+        Seen::Directory { space, in_use, writing, .. } => {
+            let full = space.free_bytes < FULL_BYTES || *writing == Some(Err(WriteFault::Full));
+            if full && !in_use {
+                return Err(fault_told(&WriteFault::Full, &root.to_string()));
+            }
+            Ok(Room { free_bytes: space.free_bytes, full })
+        }
     }
 }
 

@@ -15,6 +15,9 @@ const TEST_FILE: &str = ".lucid-write-test";
 /// What is written: one page, so that a disk which takes only empty files is found out.
 const TEST_BYTES: [u8; 4096] = [0x4c; 4096];
 
+/// Where services keep their stores: a directory for each, below the root.
+const STORES: &str = "data";
+
 /// What a look saw.
 #[derive(Debug)]
 pub(super) enum Seen {
@@ -42,6 +45,8 @@ pub(super) enum Seen {
         read_only: bool,
         /// Room.
         space: Space,
+        /// Whether services have something in it: to be read, and to be deleted when it is full.
+        in_use: bool,
         /// What came of writing, where it was tried.
         writing: Option<Result<(), WriteFault>>,
     },
@@ -92,7 +97,13 @@ pub(super) fn look(root: &Path, marker: Option<&str>, test_writing: bool) -> See
         Err(error) => return Seen::Failed { what: "its free space", error: told(&error) },
     };
     let writing = (test_writing && !read_only).then(|| write_test(root));
-    Seen::Directory { identity, read_only, space, writing }
+    Seen::Directory { identity, read_only, space, in_use: is_in_use(root), writing }
+}
+
+/// Whether a service has left anything. What can't be looked into has nothing that could be used.
+fn is_in_use(root: &Path) -> bool {
+    let Ok(mut stores) = fs::read_dir(root.join(STORES)) else { return false };
+    stores.any(|store| store.and_then(|store| fs::read_dir(store.path())).is_ok_and(|mut files| files.next().is_some()))
 }
 
 fn unidentified(error: &DiskError) -> Seen {

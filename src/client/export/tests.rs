@@ -15,7 +15,7 @@ async fn bench(archive: Vec<u8>) -> Bench {
 }
 
 async fn run(bench: &Bench) -> Result<u64, ClientError> {
-    export(&bench.client(), &Words::default(), bench.id(), &bench.path("out")).await
+    export(&bench.client(), &Words::default(), bench.id(), &bench.path("out"), None).await
 }
 
 #[tokio::test]
@@ -26,6 +26,14 @@ async fn a_good_export_appears_under_its_name() {
     for (name, bytes) in GOOD {
         assert_eq!(fs::read(bench.path("out").join(name)).unwrap(), bytes, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_checkpoint_goes_along_byte_by_byte() {
+    let bench = bench(archive(&GOOD)).await;
+    let note = "lucid-a/b\n12\nAb+/=\n\n\u{2014} lucid-a/b x&y?#%\n";
+    export(&bench.client(), &Words::default(), bench.id(), &bench.path("out"), Some(note)).await.unwrap();
+    assert_eq!(bench.world().checkpoint.as_deref(), Some(note));
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use std::io;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-/// Most bytes kept. Eight chunks of the default size: a server may have that many on their way to the disk.
-pub(crate) const REPLAY_BYTES_MAX: usize = 64 << 20;
+/// Most bytes kept. Twelve chunks of the default size: a server has up to seven on their way to the disk, and the rest
+/// is what flows until the next poll tells how many of them are there.
+pub(crate) const REPLAY_BYTES_MAX: usize = 96 << 20;
 
 /// The bytes from `base` to `end` of the stream.
 pub(crate) struct Replay {
@@ -69,6 +70,13 @@ impl Replay {
             state.pieces.push_back((state.end, piece.clone()));
             state.end += piece.len() as u64;
         });
+    }
+
+    /// Waits until more than half of the bound is kept.
+    pub(crate) async fn half_full(&self) {
+        let mut receiver = self.state.subscribe();
+        let is_half_full = |state: &State| state.held > self.bytes_max / 2;
+        drop(receiver.wait_for(is_half_full).await.expect("the sender lives as long as `self`"));
     }
 
     /// The source came to its end, or broke.

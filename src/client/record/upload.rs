@@ -18,8 +18,9 @@ use crate::error::ClientError;
 use crate::progress::Progress;
 use crate::sessions::session;
 
-/// Poll this often when the replay buffer is more than half full, so that the poll is not what limits the speed.
-const HASTY_POLL: Duration = Duration::from_millis(100);
+/// Poll at most this often, and so often when the replay buffer is more than half full: the other half is then what may
+/// flow until the next answer, 2 GB/s, so that the poll is not what limits the speed.
+const HASTY_POLL: Duration = Duration::from_millis(20);
 
 /// Sent at once to hear the server's answer: fits into the buffers of any connection, so that sending never waits.
 const FEEL_BYTES: usize = 16 << 10;
@@ -130,7 +131,7 @@ impl Upload<'_> {
     async fn watch(&self, sent: &AtomicU64, progress: &mut Progress<'_>) -> ClientError {
         let (mut heard, mut moved) = (Instant::now(), Instant::now());
         loop {
-            tokio::time::sleep(self.pause(sent)).await;
+            self.pause().await;
             let before = self.replay.span().0;
             match tokio::time::timeout(self.patience.silence_max, session(self.client, self.id)).await {
                 Ok(Ok(session)) => {
@@ -155,10 +156,13 @@ impl Upload<'_> {
         }
     }
 
-    fn pause(&self, sent: &AtomicU64) -> Duration {
-        let under_way = sent.load(Ordering::Relaxed).saturating_sub(self.replay.span().0);
-        let is_hasty = under_way > super::replay::REPLAY_BYTES_MAX as u64 / 2;
-        if is_hasty { self.patience.poll.min(HASTY_POLL) } else { self.patience.poll }
+    /// Until the next poll: it is due at its time, or once the replay buffer fills up.
+    async fn pause(&self) {
+        let hasty = self.patience.poll.min(HASTY_POLL);
+        tokio::time::sleep(hasty).await;
+        let rest = tokio::time::timeout(self.patience.poll - hasty, self.replay.half_full());
+        // Either is a reason to ask.
+        let _ = rest.await;
     }
 
     fn stalled(&self, since: Instant) -> ClientError {

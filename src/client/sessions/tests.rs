@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bench::Bench;
-use crate::{ClientError, Login, SessionState, checkpoint, login, logout};
+use crate::{ClientError, Login, Owner, SessionState, checkpoint, login, logout};
 
 #[tokio::test]
 async fn pages_are_put_together_up_to_the_limit() {
@@ -69,6 +69,7 @@ fn hostile_labels_can_not_draw_on_the_terminal() {
     let session = Session {
         id: Uuid::nil(),
         label: format!("\u{1b}[2J\n\u{202e}{}", "x".repeat(1000)),
+        owner: Owner { name: "\u{1b}[2J\u{202e}zoe".to_owned(), account: "present".to_owned() },
         state: SessionState::Anchored,
         bytes: 12,
         durable_bytes: 12,
@@ -78,11 +79,12 @@ fn hostile_labels_can_not_draw_on_the_terminal() {
         root: None,
         block_height: Some(3),
     };
-    let never = Session { started_ms: u64::MAX, block_height: None, ..session.clone() };
+    let owner = Owner { name: "zoe".to_owned(), account: "removed".to_owned() };
+    let never = Session { started_ms: u64::MAX, block_height: None, owner, ..session.clone() };
     let table = table(&[session, never]);
     let lines: Vec<_> = table.lines().collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[1].contains("2023-11-14 22:13  anchored "), "{table}");
-    assert!(lines[2].contains("  -     "), "{table}");
+    assert!(lines[2].contains("  -     ") && lines[2].contains("  removed account zoe  "), "{table}");
     assert!(!table.contains(['\u{1b}', '\u{202e}']) && table.len() < 500, "{table}");
 }

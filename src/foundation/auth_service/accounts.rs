@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use lucid_ports::{Account, AccountError, AuditEntry, Login, PasswordChange, Role, Tokens};
+use lucid_ports::{Account, AccountError, AccountId, AuditEntry, Login, PasswordChange, Role, Tokens};
 use lucid_store::{Reader as _, WriteTx};
 use zeroize::Zeroizing;
 
@@ -21,7 +21,13 @@ impl Core {
     /// The accounts, by name.
     pub(crate) fn accounts(&self) -> Result<Vec<Account>, Failure> {
         let rows = self.store.read(|tx| tx.range(&ACCOUNTS, .., ACCOUNTS_MAX))?;
-        Ok(rows.into_iter().map(|(name, row)| Account { name, role: row.role, created_ms: row.created_ms }).collect())
+        let account = |(name, row): (String, AccountRow)| Account {
+            id: row.id,
+            name,
+            role: row.role,
+            created_ms: row.created_ms,
+        };
+        Ok(rows.into_iter().map(account).collect())
     }
 
     /// The newest audit entries, newest first.
@@ -41,7 +47,7 @@ impl Core {
         password::check_name(&name)?;
         password::check_password(&name, &password)?;
         let password = self.hash(password).await?;
-        let account = AccountRow { role, created_ms: self.now_ms(), password };
+        let account = AccountRow { id: AccountId::generate(), role, created_ms: self.now_ms(), password };
         let entry = self.entry(&by, "account added", &format!("`{name}` as {}", word(role)));
         let user = name.clone();
         let add = self.change(&name, move |tx| {
@@ -57,9 +63,9 @@ impl Core {
         add.await
     }
 
-    /// Removes an account and ends its log-ins.
+    /// Removes an account and ends its log-ins. What it recorded stays, and is nobody's: its id dies with it.
     pub(crate) async fn remove(&self, by: &str, name: String) -> Result<(), Failure> {
-        let entry = self.entry(by, "account removed", &format!("`{name}`"));
+        let entry = self.entry(by, "account removed", &format!("`{name}`; its recordings stay"));
         let user = name.clone();
         let remove = self.change(&name, move |tx| {
             let account = existing(tx, &user)?;

@@ -6,20 +6,21 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use lucid_ports::{AccountError, Claim, Claimed, Role};
+use lucid_ports::{AccountError, AccountId, Claim, Claimed, Role};
 use lucid_store::Reader as _;
 
 use super::Error;
 use super::code::{self, Attempt, Code, CodeHash, Origin};
 use super::core::Core;
 use super::failure::Failure;
+use super::handed_in;
 use super::rows::{ACCOUNTS, AccountRow, CLAIM, CLAIM_KEY};
 use super::{audit, password};
 
 impl Core {
     /// Makes the first administrator.
     pub(crate) async fn claim(self: Arc<Self>, claim: Claim) -> Result<Claimed, Failure> {
-        let code = self.current_code().as_ref().map(|code| code.hash).ok_or(AccountError::AlreadyClaimed)?;
+        let code = self.current_code().as_ref().map(|code| code.hash).ok_or_else(|| self.no_code())?;
         password::check_name(&claim.name)?;
         password::check_password(&claim.name, &claim.password)?;
         self.try_code(code, &claim).await?;
@@ -31,7 +32,7 @@ impl Core {
         let password = self.hash(claim.password).await?;
         let recovery_key = self.issue_recovery().await?;
         let (issue, name) = (self.new_login(), claim.name);
-        let account = AccountRow { role: Role::Admin, created_ms: issue.now_ms, password };
+        let account = AccountRow { id: AccountId::generate(), role: Role::Admin, created_ms: issue.now_ms, password };
         let entry = audit::entry(issue.now_ms, &name, Some(claim.peer), "claim", "made the first administrator");
         let user = name.clone();
         // Made before the commit, after which nothing may keep the owner from seeing the recovery key.
@@ -47,6 +48,9 @@ impl Core {
         });
         commit.await?;
         *self.current_code() = None;
+        let code_file = self.code_file.clone();
+        // Nothing of the claim depends on it: a file that stays is destroyed at the next start.
+        tokio::task::spawn_blocking(move || handed_in::destroy_logged(&code_file));
         tracing::info!("claimed: the first administrator is made");
         Ok(Claimed { tokens, recovery_key })
     }
@@ -89,6 +93,11 @@ impl Core {
         let announce = self.announce.clone();
         // A terminal may block.
         tokio::task::spawn_blocking(move || announce(&code)).await.map_err(Error::Announce)
+    }
+
+    /// Why there is no code to claim with.
+    fn no_code(&self) -> AccountError {
+        if self.door.is_claimed() { AccountError::AlreadyClaimed } else { self.unclaimed() }
     }
 
     fn current_code(&self) -> MutexGuard<'_, Option<Code>> {

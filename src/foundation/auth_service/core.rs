@@ -4,6 +4,7 @@
 //! decides again within its transaction, since the account may have changed meanwhile.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lucid_kit::{Class, Pool};
@@ -28,6 +29,10 @@ pub(crate) struct Core {
     pub(crate) throttle: Mutex<Throttle>,
     /// The one-time code, while there is one.
     pub(crate) code: Mutex<Option<Code>>,
+    /// Where the code of the provisioning lies until the claim.
+    pub(crate) code_file: PathBuf,
+    /// Why nobody may claim the appliance.
+    pub(crate) locked: Option<String>,
     /// Shows a code to the owner. May block.
     pub(crate) announce: Arc<dyn Fn(&str) + Send + Sync>,
     /// Held over a commit and the door's reload, so that the door ends up with the newest commit.
@@ -71,7 +76,7 @@ impl Core {
         peer: IpAddr,
     ) -> Result<AccountRow, Failure> {
         if !self.door.is_claimed() {
-            return Err(AccountError::Unclaimed.into());
+            return Err(self.unclaimed().into());
         }
         // What can't be a name is one name for the throttle: it bounds what is kept.
         let name = if password::check_name(name).is_ok() { name } else { "" };
@@ -88,6 +93,14 @@ impl Core {
         metrics::counter!("lucid_auth_failures_total", "action" => action).increment(1);
         self.note(audit::entry(self.now_ms(), name, Some(peer), action, "refused: wrong name or password")).await?;
         Err(AccountError::WrongCredentials.into())
+    }
+
+    /// What to say to everybody while there is no account.
+    pub(crate) fn unclaimed(&self) -> AccountError {
+        match &self.locked {
+            Some(reason) => AccountError::Locked { reason: reason.clone() },
+            None => AccountError::Unclaimed,
+        }
     }
 
     /// One account.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use lucid_kit::Handle;
-use lucid_ports::{AuthError, Authenticator, Identity, Role};
+use lucid_ports::{AccountId, AuthError, Authenticator, Identity, Role};
 use lucid_store::{Reader, Store, StoreError};
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ pub(crate) struct Door {
 
 /// One account as the door knows it.
 struct Known {
+    id: AccountId,
     role: Role,
     sessions: Vec<KnownSession>,
 }
@@ -81,6 +82,11 @@ impl Door {
         (accounts.len(), accounts.values().map(|known| known.sessions.len()).sum())
     }
 
+    /// Whether the account is there.
+    pub(crate) fn knows(&self, account: AccountId) -> bool {
+        self.read().values().any(|known| known.id == account)
+    }
+
     /// Whose log-in an access token belongs to.
     pub(crate) fn session_of(&self, token_id: Uuid) -> Option<(String, Uuid)> {
         let accounts = self.read();
@@ -106,7 +112,7 @@ impl Door {
         if !known.sessions.iter().any(stands) {
             return Err(AuthError::Revoked);
         }
-        Ok(Identity { user: claims.sub, role: claims.role, token_id: claims.jti })
+        Ok(Identity { account: known.id, user: claims.sub, role: claims.role, token_id: claims.jti })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Known>> {
@@ -125,7 +131,7 @@ fn known(tx: &impl Reader, name: &str) -> Result<Option<Known>, StoreError> {
     let sessions = rows
         .into_iter()
         .map(|((_, family), row)| KnownSession { family: Uuid::from_bytes(family), access_ids: row.access_ids });
-    Ok(Some(Known { role: account.role, sessions: sessions.collect() }))
+    Ok(Some(Known { id: account.id, role: account.role, sessions: sessions.collect() }))
 }
 
 /// Proves tokens for every listener of the box. Cheap: nothing is awaited, nothing is read from disk.

@@ -17,6 +17,7 @@ mod code;
 mod core;
 mod door;
 mod failure;
+mod handed_in;
 mod password;
 mod port;
 mod request;
@@ -33,12 +34,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use lucid_device::Clock;
-use lucid_kit::{Ctx, Event, Lease, Lender, Pool, Reply, Service};
+use lucid_kit::{Ctx, Event, Health, Lease, Lender, Pool, Reply, Service};
 use lucid_ports::{AccountError, Recovery};
 use lucid_store::{Options, Reader as _, Store, StoreError};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
 pub use door::TokenAuthenticator;
 pub use port::AccountsPort;
@@ -84,8 +84,9 @@ pub struct Config {
     pub login_attempts_max: u32,
     /// The longest wait between attempts, in seconds.
     pub login_window_s: u64,
-    /// The one-time code that the provisioning hands in; without one the service makes its own.
-    pub claim_code: Option<Zeroizing<String>>,
+    /// Why nobody may claim the appliance, in words for its owner: it has, or may have, one whose accounts are lost. No
+    /// code is made or taken then. Without effect on an appliance that has accounts.
+    pub locked: Option<String>,
 }
 
 /// What it may use.
@@ -96,7 +97,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Makes recovery keys.
     pub recovery: Arc<dyn Recovery>,
-    /// The state directory; the service keeps to `auth-service/` in it.
+    /// The state directory; the service keeps to `auth-service/` in it. The one-time code of the provisioning lies beside
+    /// that as `claim.code`, and is deleted once the appliance is claimed.
     pub state_dir: PathBuf,
     /// Shows the one-time code to the owner, for example on the terminal. Must never write it to a log.
     pub announce: Arc<dyn Fn(&str) + Send + Sync>,
@@ -109,15 +111,26 @@ pub struct Deps {
 pub struct Status {
     /// What [`TokenAuthenticator`] asks; nothing while the service does not run.
     pub(crate) door: Option<Arc<Door>>,
+    /// See [`Config::locked`].
+    pub(crate) locked: Option<String>,
+}
+
+impl Status {
+    /// Why nobody may claim the appliance, where that is so.
+    pub(crate) fn lock(&self) -> Option<&str> {
+        let unclaimed = self.door.as_ref().is_some_and(|door| !door.is_claimed());
+        self.locked.as_deref().filter(|_| unclaimed)
+    }
 }
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (accounts, sessions) = self.door.as_ref().map(|door| door.counts()).unwrap_or_default();
-        let mut status = serializer.serialize_struct("Status", 3)?;
+        let mut status = serializer.serialize_struct("Status", 4)?;
         status.serialize_field("claimed", &(accounts > 0))?;
         status.serialize_field("accounts", &accounts)?;
         status.serialize_field("sessions", &sessions)?;
+        status.serialize_field("locked", &self.lock())?;
         status.end()
     }
 }
@@ -142,10 +155,13 @@ impl Service for AuthService {
     type Error = Error;
 
     async fn start(config: &Config, deps: &Deps) -> Result<Self, Error> {
-        let (dir, clock, claim_code) = (deps.state_dir.join(NAME), deps.clock.clone(), config.claim_code.clone());
-        let announce = deps.announce.clone();
-        let open = move || open(&dir, clock, claim_code.as_ref(), &*announce);
+        let (state_dir, clock, announce) = (deps.state_dir.clone(), deps.clock.clone(), deps.announce.clone());
+        let is_locked = config.locked.is_some();
+        let open = move || open(&state_dir, clock, is_locked, &*announce);
         let (store, door, code) = tokio::task::spawn_blocking(open).await.map_err(Error::Start)??;
+        if let (Some(reason), false) = (&config.locked, door.is_claimed()) {
+            tracing::error!(reason, "locked: nobody can claim this appliance");
+        }
         let lease = deps.store.lend(Arc::new(store.clone()));
         let core = Core {
             store,
@@ -154,6 +170,8 @@ impl Service for AuthService {
             recovery: deps.recovery.clone(),
             throttle: Mutex::new(Throttle::new(config.login_attempts_max, config.login_window_s)),
             code: Mutex::new(code),
+            code_file: deps.state_dir.join(handed_in::FILE),
+            locked: config.locked.clone(),
             announce: deps.announce.clone(),
             changing: tokio::sync::Mutex::default(),
             recovering: tokio::sync::Mutex::default(),
@@ -165,7 +183,7 @@ impl Service for AuthService {
     }
 
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), Error> {
-        ctx.publish(Status { door: Some(self.core.door.clone()) });
+        ctx.publish(Status { door: Some(self.core.door.clone()), locked: self.core.locked.clone() });
         loop {
             match ctx.next().await {
                 Event::Tick => {
@@ -174,7 +192,7 @@ impl Service for AuthService {
                 }
                 Event::Request(request) => self.answer(request, ctx).await,
                 Event::Stop => {
-                    // What goes on beside ends with this incarnation. It is waited for, because it holds the store open.
+                    // What goes on beside ends with this incarnation. It is waited for: it holds the store open.
                     drop(self.hashing.acquire_many(HASHING_MAX as u32).await);
                     return Ok(());
                 }
@@ -183,6 +201,13 @@ impl Service for AuthService {
             if let Some(failure) = self.core.failure() {
                 return Err(Error::Store(failure));
             }
+        }
+    }
+
+    fn health(status: &Status) -> Health {
+        match status.lock() {
+            Some(reason) => Health::Waiting { reason: reason.to_owned() },
+            None => Health::Healthy,
         }
     }
 }
@@ -209,6 +234,11 @@ impl AuthService {
             }
             Request::ResetPassword { by, name, password, reply } => {
                 self.beside(ctx, "reset password", reply, move |core| core.reset_password(by, name, password));
+            }
+            Request::Prove { action, login, reply } => {
+                self.beside(ctx, "check a password", reply, async move |core: Arc<Core>| {
+                    core.prove(action, &login.name, login.password, login.peer).await.map(drop)
+                });
             }
             Request::NewRecoveryKey(login, reply) => {
                 self.beside(ctx, "make recovery key", reply, |core| core.new_recovery_key(login));
@@ -248,20 +278,27 @@ fn told<T>(attempted: &'static str, result: Result<T, Failure>) -> Answer<T> {
 
 /// Opens everything on disk. Blocking.
 fn open(
-    dir: &Path,
+    state_dir: &Path,
     clock: Arc<dyn Clock>,
-    claim_code: Option<&Zeroizing<String>>,
+    is_locked: bool,
     announce: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(Store, Arc<Door>, Option<Code>), Error> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| Error::Directory { path: dir.to_path_buf(), source })?;
+    let dir = state_dir.join(NAME);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    made.map_err(|source| Error::Directory { path: dir.clone(), source })?;
     let options = Options { cache_bytes: CACHE_BYTES, ..Options::default() };
     let store = Store::open(&dir.join("auth-service.redb"), &SCHEMA, options).map_err(Error::Store)?;
     let keys = Keys::open(&dir.join("jwt.secret"))?;
     let time = Time::new(clock, latest_ms(&store).map_err(Error::Store)?);
     let door = Arc::new(Door::new(keys, time));
     door.load(&store).map_err(Error::Store)?;
-    let code = if door.is_claimed() { None } else { Some(current_code(&store, &door.keys, claim_code, announce)?) };
+    let code_file = state_dir.join(handed_in::FILE);
+    if door.is_claimed() {
+        // A power cut between the claim and the end of the file leaves it behind.
+        handed_in::destroy_logged(&code_file);
+        return Ok((store, door, None));
+    }
+    let code = if is_locked { None } else { Some(current_code(&store, &door.keys, &code_file, announce)?) };
     Ok((store, door, code))
 }
 
@@ -278,13 +315,14 @@ fn latest_ms(store: &Store) -> Result<u64, StoreError> {
 fn current_code(
     store: &Store,
     keys: &Keys,
-    claim_code: Option<&Zeroizing<String>>,
+    code_file: &Path,
     announce: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Code, Error> {
-    if let Some(code) = claim_code {
-        code::check(code)?;
+    let handed_in = handed_in::read(code_file);
+    if let Some(code) = handed_in.map_err(|source| Error::CodeFile { path: code_file.to_owned(), source })? {
+        code::check(&code)?;
         let row = store.read(|tx| tx.get(&CLAIM, &CLAIM_KEY)).map_err(Error::Store)?.unwrap_or_default();
-        let hash = CodeHash::of(keys, code);
+        let hash = CodeHash::of(keys, &code);
         if !code::is_void(&row, &hash) {
             return Ok(Code::new(hash, Origin::Provisioned));
         }
@@ -326,6 +364,18 @@ pub enum Error {
     /// The system gave no random numbers.
     #[error("the system gave no random numbers")]
     Random(#[source] getrandom::Error),
+    /// The code that the provisioning handed in can't be read.
+    #[error(
+        "the one-time code in `{}` can't be read: delete the file to be shown a new code, or write the image again with a \
+         new provisioning",
+        path.display()
+    )]
+    CodeFile {
+        /// Its file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// The code that the provisioning handed in can be guessed.
     #[error("the one-time code handed in has {chars} letters and digits: give one of at least {chars_min}, at random")]
     WeakCode {

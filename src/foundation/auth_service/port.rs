@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use lucid_kit::{Handle, Reply};
-use lucid_ports::{Account, AccountError, Accounts, AuditEntry, Claim, Claimed, Login, PasswordChange, Role, Tokens};
+use lucid_ports::{
+    Account, AccountError, AccountId, AccountLookup, AccountState, Accounts, AuditEntry, Claim, Claimed, Login,
+    PasswordChange, Role, Tokens,
+};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -27,6 +30,9 @@ impl AccountsPort {
 impl Accounts for AccountsPort {
     fn claimed(&self) -> Result<bool, AccountError> {
         let status = self.0.status().ok_or(AccountError::Unavailable)?;
+        if let Some(reason) = status.lock() {
+            return Err(AccountError::Locked { reason: reason.to_owned() });
+        }
         status.door.as_ref().map(|door| door.is_claimed()).ok_or(AccountError::Unavailable)
     }
 
@@ -75,6 +81,10 @@ impl Accounts for AccountsPort {
         self.ask(|reply| Request::ResetPassword { by, name, password, reply }).await
     }
 
+    async fn prove(&self, action: &'static str, login: Login) -> Result<(), AccountError> {
+        self.ask(|reply| Request::Prove { action, login, reply }).await
+    }
+
     async fn new_recovery_key(&self, login: Login) -> Result<Zeroizing<String>, AccountError> {
         self.ask(|reply| Request::NewRecoveryKey(login, reply)).await
     }
@@ -85,5 +95,15 @@ impl Accounts for AccountsPort {
 
     async fn note(&self, entry: AuditEntry) -> Result<(), AccountError> {
         self.ask(|reply| Request::Note(entry, reply)).await
+    }
+}
+
+impl AccountLookup for AccountsPort {
+    fn account_state(&self, account: AccountId) -> AccountState {
+        match self.0.status().as_ref().and_then(|status| status.door.as_ref()) {
+            None => AccountState::Unknown,
+            Some(door) if door.knows(account) => AccountState::Present,
+            Some(_) => AccountState::Removed,
+        }
     }
 }

@@ -66,6 +66,15 @@ pub enum Request {
         /// Answer.
         reply: Reply<Answer<()>>,
     },
+    /// Checks a password once more.
+    Prove {
+        /// What it is for.
+        action: &'static str,
+        /// Name and password.
+        login: Login,
+        /// Answer.
+        reply: Reply<Answer<()>>,
+    },
     /// Makes a new recovery key.
     NewRecoveryKey(Login, Reply<Answer<Zeroizing<String>>>),
     /// Reads the newest audit entries.

@@ -232,6 +232,7 @@ fn problem(error: AccountError) -> Problem {
     match error {
         AccountError::AlreadyClaimed => Problem::conflict("already_claimed", detail),
         AccountError::Unclaimed => Problem::forbidden("unclaimed", AuthError::Unclaimed.to_string()),
+        AccountError::Locked { .. } => Problem::new(StatusCode::LOCKED, "locked", detail),
         AccountError::WrongCode { .. } => Problem::forbidden("code_wrong", detail),
         AccountError::CodeVoid => Problem::forbidden("code_void", detail),
         AccountError::WrongCredentials => Problem::unauthorized("credentials_wrong", detail),

@@ -3,15 +3,16 @@
 //! The rows are this service's own and never leave it; what others see are the types in `lucid_ports`. Must never hold a
 //! password, a token or a one-time code: only what proves one.
 
-use lucid_ports::{AuditEntry, Role};
+use lucid_ports::{AccountId, AuditEntry, Role};
 use lucid_store::{Json, Schema, Table};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::NAME;
 
-/// The file's schema.
-pub static SCHEMA: Schema = Schema { name: NAME, version: 1, migrations: &[], readable_by_previous: false };
+/// The file's schema. Version 2 gives accounts an id. No release wrote version 1, so nothing leads from there, and a
+/// file of that version is refused.
+pub static SCHEMA: Schema = Schema { name: NAME, version: 2, migrations: &[], readable_by_previous: false };
 
 /// Accounts by name.
 pub(crate) const ACCOUNTS: Table<String, Json<AccountRow>> = Table::new("accounts");
@@ -31,6 +32,8 @@ pub(crate) const CLAIM_KEY: u8 = 0;
 /// One account.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct AccountRow {
+    /// Its id: never changed, never given to another account.
+    pub(crate) id: AccountId,
     /// What it may do.
     pub(crate) role: Role,
     /// When it was made, in milliseconds of Unix time.

@@ -71,7 +71,7 @@ impl Core {
     /// Exchanges a refresh token for new tokens. An old one ends its log-in.
     pub(crate) async fn refresh(&self, token: Zeroizing<String>) -> Result<Tokens, Failure> {
         if !self.door.is_claimed() {
-            return Err(AccountError::Unclaimed.into());
+            return Err(self.unclaimed().into());
         }
         let claims = self.door.keys.read(&token, Kind::Refresh, self.now_ms());
         let claims = claims.map_err(|_| AccountError::SessionEnded)?;

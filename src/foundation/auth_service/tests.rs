@@ -88,8 +88,19 @@ impl Appliance {
             refresh_token_s: 7 * 86_400,
             login_attempts_max: 5,
             login_window_s: 900,
-            claim_code: None,
+            locked: None,
         }
+    }
+
+    /// An appliance whose provisioning handed in `code`.
+    fn provisioned(code: &str) -> Self {
+        let appliance = Self::new();
+        std::fs::write(appliance.code_file(), code).unwrap();
+        appliance
+    }
+
+    fn code_file(&self) -> PathBuf {
+        self.state.path().join("claim.code")
     }
 
     /// Starts the service without waiting for it.

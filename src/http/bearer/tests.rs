@@ -24,7 +24,8 @@ impl Authenticator for Fake {
             "unclaimed" => return Err(AuthError::Unclaimed),
             _ => return Err(AuthError::Invalid),
         };
-        Ok(Identity { user: bearer.to_owned(), role, token_id: Uuid::nil() })
+        let account = lucid_ports::AccountId::from_bytes([7; 16]);
+        Ok(Identity { account, user: bearer.to_owned(), role, token_id: Uuid::nil() })
     }
 }
 

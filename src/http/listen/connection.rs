@@ -146,7 +146,7 @@ where
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
             return Poll::Ready(result.map_or_else(End::Broken, |()| End::Closed));
         }
-        if stopping && activity.phase() == Phase::Idle {
+        if stopping && activity.has_nothing_under_way() {
             return Poll::Ready(End::Closed);
         }
         let Some(deadline) = activity.deadline(shared.limits()) else { return Poll::Pending };

@@ -80,6 +80,13 @@ impl Activity {
         lock(&self.0).phase
     }
 
+    /// Whether a stop may close the connection at once: no request whose head is complete, and nothing of a reply left
+    /// to be sent.
+    pub(super) fn has_nothing_under_way(&self) -> bool {
+        let state = *lock(&self.0);
+        state.phase != Phase::Busy && state.write_blocked.is_none()
+    }
+
     /// When the connection is to be cut if nothing changes. None: the handler has its own time limit.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let state = *lock(&self.0);

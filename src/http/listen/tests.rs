@@ -13,6 +13,11 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::{CertificateNames, DeviceCertificate, HealthReport, health};
 
+/// More than the socket buffers of both sides hold together, so that a client that does not read holds it up.
+static LARGE: [u8; 32 << 20] = [b'x'; 32 << 20];
+/// A stop that takes longer has waited for the grace, of which no test here may need anything.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
 /// A served port.
 struct Bench {
     address: SocketAddr,
@@ -74,6 +79,7 @@ fn routes(release: &Arc<Notify>, held: &Arc<AtomicUsize>) -> Router {
         .route("/ok", get(async || "ok"))
         .route("/held", get(hold))
         .route("/endless", get(endless))
+        .route("/large", get(async || Bytes::from_static(&LARGE)))
         .route("/info", get(info))
         .route("/upload", post(upload))
         .route("/panic-in-body", get(async || Body::from_stream(futures_util::stream::poll_fn(panicking))))
@@ -318,6 +324,42 @@ async fn stopping_lets_requests_finish_and_closes_idle_connections() {
 }
 
 #[tokio::test]
+async fn stopping_waits_for_no_half_sent_head() {
+    let bench = Bench::with(|limits| limits.grace_ms = 60_000);
+    let mut half = bench.connect().await;
+    half.write_all(b"GET /ok HTTP/1.1\r\nHost: t").await.unwrap();
+    let mut second_half = bench.connect().await;
+    exchange(&mut second_half, &get_of("/ok")).await.unwrap();
+    second_half.write_all(b"GET /ok HT").await.unwrap();
+    // An answer on a connection made later means that the earlier ones were accepted.
+    let mut later = bench.connect().await;
+    exchange(&mut later, &get_of("/ok")).await.unwrap();
+    bench.cancel.cancel();
+    tokio::time::timeout(AT_ONCE, bench.served).await.expect("no grace for half a head").unwrap();
+    for stream in [&mut half, &mut second_half] {
+        wait_closed(stream).await;
+    }
+}
+
+#[tokio::test]
+async fn stopping_lets_a_slow_client_have_the_rest_of_its_reply() {
+    let bench = Bench::with(|limits| limits.grace_ms = 60_000);
+    let mut slow = bench.connect().await;
+    slow.write_all(get_of("/large").as_bytes()).await.unwrap();
+    let mut first = [0; 64];
+    slow.read_exact(&mut first).await.unwrap();
+    bench.cancel.cancel();
+    // The listener has seen the stop once it refuses connections.
+    while TcpStream::connect(bench.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.unwrap();
+    assert!(first.starts_with(b"HTTP/1.1 200") && rest.len() > LARGE.len(), "{} bytes came", rest.len());
+    tokio::time::timeout(AT_ONCE, bench.served).await.expect("the reply was all there was to wait for").unwrap();
+}
+
+#[tokio::test]
 async fn stopping_cuts_what_does_not_finish_in_time() {
     let bench = Bench::with(|limits| limits.grace_ms = 50);
     let mut busy = bench.connect().await;
@@ -366,6 +408,19 @@ async fn broken_and_endless_handshakes_end() {
     let name = rustls::pki_types::ServerName::try_from("lucid.local").unwrap();
     let mut tls = connector.connect(name, bench.connect().await).await.unwrap();
     assert!(exchange(&mut tls, &get_of("/ok")).await.unwrap().ends_with("ok"));
+}
+
+#[tokio::test]
+async fn stopping_waits_for_no_half_sent_head_over_tls() {
+    let (bench, connector, _dir) = tls_bench(|limits| limits.grace_ms = 60_000);
+    let name = rustls::pki_types::ServerName::try_from("lucid.local").unwrap();
+    let mut tls = connector.connect(name, bench.connect().await).await.unwrap();
+    exchange(&mut tls, &get_of("/ok")).await.unwrap();
+    tls.write_all(b"GET /ok HTTP/1.1\r\nHost: t").await.unwrap();
+    tls.flush().await.unwrap();
+    bench.cancel.cancel();
+    tokio::time::timeout(AT_ONCE, bench.served).await.expect("no grace for half a head").unwrap();
+    wait_closed(&mut tls).await;
 }
 
 #[tokio::test]

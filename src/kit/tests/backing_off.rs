@@ -73,3 +73,15 @@ async fn a_cured_service_runs_within_a_minute() {
     assert!(begin.elapsed() < Duration::from_secs(62), "{:?}", begin.elapsed());
     assert_eq!(bench.board.report("probe").unwrap().restarts, 8);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_board_is_gone_backs_off_as_ever() {
+    let Bench { handle: _handle, script, board, stop, task } = probe();
+    script.failing_starts.store(u64::MAX, Ordering::SeqCst);
+    drop(board);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let starts = script.starts.load(Ordering::SeqCst);
+    assert!((8..=11).contains(&starts), "{starts} starts in five minutes");
+    stop.cancel();
+    task.await.unwrap();
+}

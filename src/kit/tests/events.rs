@@ -131,3 +131,38 @@ async fn no_caller_waits_longer_than_half_a_minute() {
 fn unanswered() -> Reply<()> {
     Reply(tokio::sync::oneshot::channel().0)
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_of_which_nothing_can_be_asked_ticks_until_it_is_stopped() {
+    struct Watch;
+    impl Service for Watch {
+        const NAME: &'static str = "watch";
+        const PERIOD: Duration = PERIOD;
+        type Config = ();
+        type Deps = ();
+        type Request = std::convert::Infallible;
+        type Status = u64;
+        type Error = std::fmt::Error;
+
+        async fn start((): &(), (): &()) -> Result<Self, std::fmt::Error> {
+            Ok(Self)
+        }
+
+        async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), std::fmt::Error> {
+            while ctx.ticked().await {
+                ctx.publish(*ctx.status() + 1);
+            }
+            Ok(())
+        }
+    }
+    let (handle, wired) = wire::<Watch>();
+    let (board, stop) = (Board::default(), CancellationToken::new());
+    let task = supervise(Spec { name: "watch", ..spec::<0>() }, wired, (), (), vec![], &board, stop.clone());
+    let begin = tokio::time::Instant::now();
+    handle.watch().wait_for(|ticks| **ticks == 4).await.unwrap();
+    assert_eq!(begin.elapsed(), PERIOD * 3, "the first tick comes at once");
+    assert_eq!(board.check("watch").await, Some(Health::Healthy), "it answers checks between its ticks");
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(begin.elapsed(), PERIOD * 3);
+}

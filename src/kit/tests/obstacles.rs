@@ -131,3 +131,37 @@ async fn a_service_whose_gate_closes_while_it_starts_never_runs() {
     bench.runs().await;
     assert_eq!(bench.incarnation().await, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_closes_in_a_backoff_is_waited_for_at_once() {
+    let closed = watch::Sender::new(None);
+    let script = Arc::new(Script::default());
+    script.failing_starts.store(8, Ordering::SeqCst);
+    let bench = start::<0>(&Board::default(), spec::<0>(), vec![gate(&closed)], script);
+    bench.started(8).await;
+    let (cause, wait) = bench.backs_off().await;
+    assert!(cause.contains("opening the store") && wait > Duration::from_secs(20), "{cause}: {wait:?}");
+    let begin = tokio::time::Instant::now();
+    closed.send_replace(Some("no disk"));
+    bench.becomes(waits_for("no disk")).await;
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    assert_eq!(bench.health(), Health::Waiting { reason: "no disk".to_owned() });
+    closed.send_replace(None);
+    bench.runs().await;
+    assert_eq!(begin.elapsed(), Duration::ZERO, "nor is the rest of the wait sat out once the gate is open");
+    assert_eq!(bench.script.starts.load(Ordering::SeqCst), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_leaves_the_gate_open_does_not_shorten_a_backoff() {
+    let closed = watch::Sender::new(None);
+    let script = Arc::new(Script::default());
+    script.failing_starts.store(6, Ordering::SeqCst);
+    let bench = start::<0>(&Board::default(), spec::<0>(), vec![gate(&closed)], script);
+    bench.started(6).await;
+    let (_, wait) = bench.backs_off().await;
+    closed.send_replace(None);
+    tokio::time::sleep(wait - Duration::from_millis(10)).await;
+    assert_eq!(bench.script.starts.load(Ordering::SeqCst), 6);
+    bench.runs().await;
+}

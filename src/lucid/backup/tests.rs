@@ -127,7 +127,8 @@ fn noise(bytes: usize) -> String {
 
 fn recording(height: Option<u64>) -> serde_json::Value {
     json!({
-        "label": "", "owner": "alice", "state": if height.is_some() { "anchored" } else { "anchoring" },
+        "label": "", "owner": "07070707-0707-0707-0707-070707070707", "owner_name": "alice",
+        "state": if height.is_some() { "anchored" } else { "anchoring" },
         "durable_bytes": 0, "stored_bytes": 0, "chunks": 0, "started_ms": NOON_MS, "last_ms": NOON_MS,
         "ended_ms": NOON_MS, "time_trust": 2, "manifest": "note", "root": null, "block_height": height,
     })

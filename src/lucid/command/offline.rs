@@ -1,11 +1,6 @@
 //! Commands that need no appliance: verify, recover, the settings.
 
-use std::{
-    fmt::Write,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fmt::Write, io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lucid_client::Console;
@@ -16,16 +11,20 @@ use lucid_proof::{
 };
 use lucid_vault::{OnOtherIdentity, RecoveredIdentity, Vault};
 
-use super::terminal::{Terminal, print, read_secret};
-use crate::{cli, config::Settings, failure::Failure};
-
-/// A trust file is a key or a note; anything larger is the wrong file.
-const TRUST_BYTES_MAX: u64 = 1_000_000;
+use super::{
+    evidence,
+    terminal::{Terminal, print, read_secret},
+};
+use crate::{
+    cli,
+    config::{ConfigErrors, Settings},
+    failure::Failure,
+};
 
 /// `lucid verify`.
 pub(crate) fn verify_export(args: &cli::Verify) -> Result<ExitCode, Failure> {
     let trust = match &args.trust {
-        Some(path) => match read_trust(path) {
+        Some(path) => match evidence::read_trust(path) {
             Ok(trust) => trust,
             Err(failure) => {
                 Terminal.line(&failure.to_string());
@@ -42,18 +41,8 @@ pub(crate) fn verify_export(args: &cli::Verify) -> Result<ExitCode, Failure> {
         bar.set_position(progress.chunks_done);
     });
     bar.finish_and_clear();
-    print(&render(&args.dir, &report))?;
+    print(&render(args, &report))?;
     Ok(ExitCode::from(report.verdict.exit_code()))
-}
-
-fn read_trust(path: &Path) -> Result<Trust, Failure> {
-    let io = |source| Failure::Io { attempted: format!("read what to trust from `{}`", path.display()), source };
-    if std::fs::metadata(path).map_err(io)?.len() > TRUST_BYTES_MAX {
-        return Err(Failure::Usage(format!("`{}` is too large to be a key or a checkpoint", path.display())));
-    }
-    let text = std::fs::read_to_string(path).map_err(io)?;
-    Trust::parse(&text)
-        .map_err(|source| Failure::other(format!("read what to trust from `{}`", path.display()), source))
 }
 
 fn progress_bar() -> ProgressBar {
@@ -63,7 +52,7 @@ fn progress_bar() -> ProgressBar {
     ProgressBar::with_draw_target(None, target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn render(dir: &Path, report: &Report) -> String {
+fn render(args: &cli::Verify, report: &Report) -> String {
     let mut text = String::new();
     let verdict = match report.verdict {
         Verdict::Proven => "PROVEN: the recording is what the chain put on record",
@@ -74,7 +63,7 @@ fn render(dir: &Path, report: &Report) -> String {
         }
     };
     // Writing to a string can't fail.
-    let _ = writeln!(text, "{}: {verdict}", dir.display());
+    let _ = writeln!(text, "{}: {verdict}", args.dir.display());
     if let Some(manifest) = &report.manifest {
         let time = |ms| rfc3339(ms).unwrap_or_else(|_| format!("{ms} ms"));
         let _ = writeln!(
@@ -97,8 +86,8 @@ fn render(dir: &Path, report: &Report) -> String {
     if report.omitted > 0 {
         let _ = writeln!(text, "  - and {} more", report.omitted);
     }
-    if let Some(remark) = &report.remark {
-        let _ = writeln!(text, "  {remark}");
+    if let Some(doubt) = report.doubt {
+        let _ = writeln!(text, "  {doubt}\n{}", evidence::advice(doubt, &args.dir, args.trust.as_deref()));
     }
     text
 }
@@ -143,19 +132,24 @@ pub(crate) fn config(command: &cli::Config) -> Result<ExitCode, Failure> {
     match command {
         cli::Config::Reference => print(&crate::config::reference())?,
         cli::Config::Check(args) => {
-            load(args.config.as_ref())?;
+            let (_, owners) = load(args.config.as_ref())?;
+            owners.map_or(Ok(()), Err)?;
             Terminal.line("The settings are in order.");
         }
-        cli::Config::Show(args) => print(&load(args.config.as_ref())?.show())?,
+        cli::Config::Show(args) => print(&load(args.config.as_ref())?.0.show())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Loads the settings and says what the owner should know about them.
-pub(crate) fn load(file: Option<&PathBuf>) -> Result<Settings, Failure> {
-    let settings = Settings::load(file.map(PathBuf::as_path), crate::config::process_environment())?;
-    for warning in settings.warnings() {
+/// Loads the settings and says what the owner should know about them; with what is wrong with the owner's own file,
+/// which then has no effect.
+pub(crate) fn load(file: Option<&PathBuf>) -> Result<(Settings, Option<ConfigErrors>), Failure> {
+    let loaded = Settings::load_with_owners(file.map(PathBuf::as_path), crate::config::process_environment())?;
+    for warning in loaded.0.warnings() {
         Terminal.line(&format!("warning: {warning}"));
     }
-    Ok(settings)
+    for error in loaded.1.iter().flat_map(ConfigErrors::each) {
+        Terminal.line(&format!("warning: the owner's settings have no effect: {error}"));
+    }
+    Ok(loaded)
 }

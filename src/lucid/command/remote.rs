@@ -11,9 +11,11 @@ use lucid_client::{
     Client, ClientError, Console, CredentialStore, Fingerprint, Output, Patience, RecordOptions, Server, Source,
     credential_folder,
 };
-use lucid_proof::checkpoint::Checkpoint;
 
-use super::terminal::{Terminal, print, read_secret};
+use super::{
+    evidence,
+    terminal::{Terminal, print, read_secret},
+};
 use crate::{cli, failure::Failure};
 
 /// How long `record` waits for the anchor: three blocks at the usual pace, and some.
@@ -31,16 +33,13 @@ pub(crate) async fn run(command: cli::Command) -> Result<ExitCode, Failure> {
             print(&lucid_client::table(&sessions))?;
         }
         cli::Command::Restore(args) => restore(args).await?,
-        cli::Command::Export(args) => {
-            let bytes = lucid_client::export(&client(&args.remote)?, &Terminal, args.id, &args.dir).await?;
-            Terminal.line(&format!(
-                "exported {bytes} bytes to `{0}`; next: lucid verify {0} --trust KEY",
-                args.dir.display()
-            ));
-        }
+        cli::Command::Export(args) => evidence::export(&client(&args.remote)?, &args).await?,
         cli::Command::Delete(args) => delete(args).await?,
         cli::Command::Key(args) => print(&lucid_client::verifier_key(&client(&args)?).await?)?,
-        cli::Command::Checkpoint(args) => return checkpoint(args).await,
+        cli::Command::Checkpoint(args) => {
+            return evidence::checkpoint(&client(&args.remote)?, args.extends.as_ref()).await;
+        }
+        cli::Command::Consistency(args) => return evidence::consistency(&client(&args.remote)?, &args).await,
         cli::Command::Backup(args) => {
             let bytes = lucid_client::backup(&client(&args.remote)?, &Terminal, output(args.file)).await?;
             Terminal.line(&format!("saved {bytes} bytes, encrypted to the recovery key"));
@@ -108,7 +107,7 @@ async fn health(args: &cli::Remote) -> Result<ExitCode, Failure> {
 
 /// The dashboard of this machine, by its settings' port. Plain HTTP never leaves the machine.
 fn this_machine() -> Result<Server, Failure> {
-    let settings = super::offline::load(None)?;
+    let (settings, _) = super::offline::load(None)?;
     let text = format!("http://127.0.0.1:{}", settings.port(&crate::config::keys::ADMIN_INTERFACE_PORT));
     text.parse().map_err(|source| Failure::other(format!("use `{text}` as the server"), source))
 }
@@ -175,36 +174,4 @@ async fn delete(args: cli::Delete) -> Result<(), Failure> {
     lucid_client::delete(&client(&args.remote)?, args.id).await?;
     Terminal.line("deleted: its key is destroyed");
     Ok(())
-}
-
-/// Prints the head, or checks that it extends an earlier one: exit status 1 means that the chain was rewritten.
-async fn checkpoint(args: cli::Checkpoint) -> Result<ExitCode, Failure> {
-    let client = client(&args.remote)?;
-    let head = lucid_client::checkpoint(&client).await?;
-    let Some(path) = args.extends else {
-        print(&head)?;
-        return Ok(ExitCode::SUCCESS);
-    };
-    let io = |source| Failure::Io { attempted: format!("read the checkpoint `{}`", path.display()), source };
-    let earlier = std::fs::read_to_string(&path).map_err(io)?;
-    let (old, new) = (parse(&earlier)?, parse(&head)?);
-    let (from, to) = (old.size.min(new.size), old.size.max(new.size));
-    let consistency = lucid_client::consistency(&client, from, to).await?;
-    match lucid_proof::checkpoint::compare(&old, &new, &consistency) {
-        Ok(()) => {
-            print(&format!("the chain of {} blocks extends the one of {}\n", new.size, old.size))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(fork) => {
-            print(&format!("NOT the same chain: {fork}\n"))?;
-            Ok(ExitCode::FAILURE)
-        }
-    }
-}
-
-/// The text of a signed checkpoint. Its signature is `verify`'s business; here two heads are compared.
-fn parse(note: &str) -> Result<Checkpoint, Failure> {
-    let unverified =
-        lucid_proof::note::Unverified::parse(note).map_err(|source| Failure::other("read a checkpoint", source))?;
-    Checkpoint::parse(unverified.text).map_err(|source| Failure::other("read a checkpoint", source))
 }

@@ -12,10 +12,14 @@ const HEAD: &str = "# Configuration
 <!-- Written from the table in src/lucid/config/keys.rs. Change it there, then run:
      LUCID_BLESS=1 cargo nextest run -p lucid config -->
 
-One TOML file and environment variables. The file is read from where `--config` says; every key has a default, so it
-may be empty or absent. A variable wins over the file; an empty variable counts as not set. Everything is checked before
-anything starts, and all errors are reported at once, each with its file and line or its variable. `lucid config check`
-does only that; `lucid config show` prints the values in force and where each comes from.
+One TOML file, the owner's over it, and environment variables. The file is read from where `--config` says, on the
+appliance `/etc/lucid/lucid.toml`, which is read-only; the owner's is `lucid.toml` in the state directory, on the
+appliance `/state/lucid/lucid.toml`. Every key has a default, so both may be empty or absent. The owner's file wins over
+the first, and may set everything but `state_dir`; a variable wins over both; an empty variable counts as not set.
+Everything is checked before anything starts, and all errors are reported at once, each with its file and line or its
+variable. Errors in the owner's file alone keep nothing from starting, so that the box can be reached to mend them: then
+the whole of that file has no effect, and the dashboard says why. `lucid config check` only checks; `lucid config show`
+prints the values in force and where each comes from.
 
 No secret is a setting: secrets are made on the first start and lie in the state directory.
 ";

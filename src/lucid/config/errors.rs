@@ -81,6 +81,14 @@ pub(crate) enum ConfigError {
         /// What it must be.
         rule: String,
     },
+    /// A key that this file can't set.
+    #[error("{place}: `{key}` can't be set in a file that lies in it; remove the line")]
+    Misplaced {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: &'static str,
+    },
     /// Two values that are right alone and wrong together.
     #[error("{first} and {second}: {rule}")]
     Conflict {
@@ -104,15 +112,17 @@ pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "the configuration has {} error(s); nothing was started", self.0.len())?;
-        for error in &self.0 {
-            write!(formatter, "\n  {error}")?;
-            let mut cause = std::error::Error::source(error);
-            while let Some(source) = cause {
-                write!(formatter, ": {source}")?;
-                cause = source.source();
-            }
-        }
-        Ok(())
+        self.each().try_for_each(|error| write!(formatter, "\n  {error}"))
+    }
+}
+
+impl ConfigErrors {
+    /// Each with its causes, on a line.
+    pub(crate) fn each(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|error| {
+            let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+            causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+        })
     }
 }
 

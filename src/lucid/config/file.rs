@@ -35,6 +35,16 @@ pub(crate) struct Found {
     pub(crate) errors: Vec<ConfigError>,
 }
 
+impl Found {
+    /// The same, where `key` can't be set.
+    pub(crate) fn without(mut self, key: &'static str) -> Self {
+        for (_, set) in self.values.extract_if(.., |(path, _)| *path == key) {
+            self.errors.push(ConfigError::Misplaced { place: set.place, key });
+        }
+        self
+    }
+}
+
 /// Reads and checks `path` whole.
 pub(crate) fn read(path: &Path) -> Found {
     match read_text(path) {

@@ -18,6 +18,9 @@ pub(crate) static KEYS: &[Key] = &[
     Key::Choice(&LOG_LEVEL),
     Key::Flag(&LOG_FILE),
     Key::Integer(&STOP_GRACE_S),
+    Key::Location(&AGENT_SOCKET),
+    Key::Location(&PAYMENTS_SOCKET),
+    Key::Location(&BOOT_REPORT),
     Key::Port(&AUTH_SERVICE_PORT),
     Key::Integer(&ACCESS_TOKEN_S),
     Key::Integer(&REFRESH_TOKEN_S),
@@ -87,7 +90,8 @@ pub(crate) static LISTEN_HOST: Address = Address {
 pub(crate) static LISTEN_HOSTNAME: HostName = HostName {
     about: about_file_only(
         "listen.hostname",
-        "The name under which the box is reached; the certificate is made out to it, and made anew when it changes.",
+        "The name under which the box is reached; the certificate is made out to it, and made anew when it changes. \
+         Unless it is set, `lucid run` takes the machine's own host name with `.local`.",
     ),
     default: "lucid.local",
 };
@@ -133,6 +137,36 @@ pub(crate) static STOP_GRACE_S: Integer = Integer {
     min: 1,
     max: 300,
     default: 20,
+};
+
+/// The privileged process.
+pub(crate) static AGENT_SOCKET: Location = Location {
+    about: about_file_only(
+        "agent.socket",
+        "Where the agent listens, which mounts the data disk and restarts the box. `auto`: where the appliance's does for \
+         `lucid run`, and nowhere for `lucid dev`. `none`: there is none.",
+    ),
+    default: "auto",
+};
+
+/// The payments plane.
+pub(crate) static PAYMENTS_SOCKET: Location = Location {
+    about: about_file_only(
+        "payments.socket",
+        "Where the payments plane listens. `auto`: where the appliance's does for `lucid run`, and nowhere for \
+         `lucid dev`. `none`: there is none.",
+    ),
+    default: "auto",
+};
+
+/// How the boot went.
+pub(crate) static BOOT_REPORT: Location = Location {
+    about: about_file_only(
+        "boot.report",
+        "What the stage before systemd tells of the boot. While it can't be read, nobody can claim the box. `auto`: where \
+         the appliance's does for `lucid run`, and nowhere for `lucid dev`. `none`: there is none.",
+    ),
+    default: "auto",
 };
 
 /// Port of auth-service.

@@ -1,7 +1,7 @@
-//! Settings: one TOML file plus environment variables, validated whole before anything starts.
+//! Settings: one TOML file, the owner's over it, and environment variables, validated whole before anything starts.
 //!
 //! Owns the table of keys (`keys`) and everything that derives from it. Promises: all errors at once, each with key,
-//! value, rule and place; a variable wins over the file, the file over the default; a getter can't miss.
+//! value, rule and place; a variable wins over the files, these over the defaults; a getter can't miss.
 //! Must never hold a secret, never read the environment anywhere but in `environment::process`, never write a file.
 
 mod document;
@@ -28,6 +28,13 @@ use file::{Found, Set};
 use keys::KEYS;
 use kind::{Address, ChainHead, Choice, Flag, HostName, Integer, Location, NO_HEAD, Value};
 
+/// The owner's own settings, in the state directory: over the file that came with the appliance, which is read-only.
+const OWNERS_FILE: &str = "lucid.toml";
+/// The value of a [`Location`] that stands for what is usual where the program runs.
+const AUTO: &str = "auto";
+/// The value of a [`Location`] that stands for nothing.
+const NOWHERE: &str = "none";
+
 /// Checked settings. Holds only what was set; a key that nothing set answers with its default.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
@@ -44,11 +51,42 @@ impl Settings {
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Settings, ConfigErrors> {
-        let from_file = file.map(file::read).unwrap_or_default();
+        Self::layered(vec![file.map(file::read).unwrap_or_default()], environment)
+    }
+
+    /// The same with the owner's own file over `file`. Where that is wrong the box must come up all the same, so that
+    /// its owner can mend it: then it has no effect as a whole, and what is wrong comes along.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn load_with_owners(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<(Settings, Option<ConfigErrors>), ConfigErrors> {
+        let environment: Vec<_> = environment.collect();
+        let without = Self::load(file, environment.iter().cloned())?;
+        let owners = without.path(&keys::STATE_DIR).join(OWNERS_FILE);
+        let is_absent = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        if std::fs::symlink_metadata(&owners).is_err_and(is_absent) {
+            return Ok((without, None));
+        }
+        let owners = file::read(&owners).without(keys::STATE_DIR.about.path);
+        let files = vec![file.map(file::read).unwrap_or_default(), owners];
+        match Self::layered(files, environment.into_iter()) {
+            Ok(settings) => Ok((settings, None)),
+            Err(errors) => Ok((without, Some(errors))),
+        }
+    }
+
+    /// What was found in files, each over the one before, and the environment over all.
+    fn layered(
+        files: Vec<Found>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Settings, ConfigErrors> {
         let (from_environment, warnings) = environment::read(environment);
         let mut settings = Settings { values: BTreeMap::new(), warnings };
         let mut errors = Vec::new();
-        for Found { values, errors: more } in [from_file, from_environment] {
+        for Found { values, errors: more } in files.into_iter().chain([from_environment]) {
             settings.values.extend(values);
             errors.extend(more);
         }
@@ -103,6 +141,15 @@ impl Settings {
         PathBuf::from(self.text(key.about.path).unwrap_or(key.default))
     }
 
+    /// A path of the appliance: what is set, `usual` where that is left to the program, or nothing.
+    pub(crate) fn place_of(&self, key: &Location, usual: Option<&str>) -> Option<PathBuf> {
+        match self.text(key.about.path).unwrap_or(key.default) {
+            AUTO => usual.map(PathBuf::from),
+            NOWHERE => None,
+            path => Some(PathBuf::from(path)),
+        }
+    }
+
     /// A block that the owner names; nothing where none is.
     pub(crate) fn chain_head(&self, key: &ChainHead) -> Option<String> {
         self.text(key.about.path).filter(|text| *text != NO_HEAD).map(str::to_owned)
@@ -114,6 +161,11 @@ impl Settings {
             Some(Value::Address(address)) => *address,
             _ => key.default,
         }
+    }
+
+    /// Whether anything sets `key`.
+    pub(crate) fn is_set(&self, key: &HostName) -> bool {
+        self.values.contains_key(key.about.path)
     }
 
     /// The values in force as a TOML file, each with its origin as a comment.

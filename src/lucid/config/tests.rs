@@ -225,6 +225,81 @@ fn the_table_is_sound() {
     }
 }
 
+/// The settings and what is wrong with the owner's file, where `owners` is that file and `file` the appliance's.
+fn with_owners(
+    file: &str,
+    owners: Option<&str>,
+    environment: &[(&str, &str)],
+) -> (tempfile::TempDir, Settings, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, state) = (folder.path().join("given.toml"), folder.path().join("state"));
+    std::fs::create_dir(&state).unwrap();
+    std::fs::write(&path, format!("state_dir = '{}'\n{file}", state.display())).unwrap();
+    if let Some(owners) = owners {
+        std::fs::write(state.join("lucid.toml"), owners).unwrap();
+    }
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let (settings, errors) = Settings::load_with_owners(Some(&path), environment).unwrap();
+    (folder, settings, errors.iter().flat_map(ConfigErrors::each).map(|error| cut_folder(&error)).collect())
+}
+
+#[test]
+fn the_owners_file_wins_over_the_appliances_and_a_variable_over_both() {
+    let given = "[session-pipeline]\nchunk_size_mib = 4\nzstd_level = 4\nchunk_close_s = 4\n";
+    let owners = "[session-pipeline]\nchunk_size_mib = 6\nzstd_level = 6\n";
+    let (folder, settings, errors) = with_owners(given, Some(owners), &[("COMPRESSION_LEVEL", "7")]);
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(settings.integer(&CHUNK_CLOSE_S), 4);
+    assert_eq!(settings.integer(&CHUNK_SIZE_MIB), 6);
+    assert_eq!(settings.integer(&ZSTD_LEVEL), 7);
+    let place = |name: &str, line| Place::File { path: folder.path().join(name), line };
+    assert_eq!(settings.place("session-pipeline.chunk_close_s"), place("given.toml", 5));
+    assert_eq!(settings.place("session-pipeline.chunk_size_mib"), place("state/lucid.toml", 2));
+}
+
+#[test]
+fn without_an_owners_file_nothing_changes() {
+    let (_folder, settings, errors) = with_owners("[log]\nlevel = 'warn'\n", None, &[]);
+    assert!(errors.is_empty() && settings.choice(&LOG_LEVEL) == "warn");
+}
+
+/// Owner's file, and a part of the only message.
+const OWNERS_REFUSED: [(&str, &str); 5] = [
+    ("[log]\nlevel = 'debug'\n[session-pipeline]\nchunk_size_mib = 65\n", "is `65`"),
+    ("[log]\nlevel = 'debug'\nlevl = 1\n", "unknown key `log.levl`"),
+    ("state_dir = '/x'\n[log]\nlevel = 'debug'\n", "`state_dir` can't be set in a file that lies in it"),
+    ("[log]\nlevel = 'debug'\n[auth-service]\nport = 8120\n", "two services can't share a port"),
+    ("[log\n", "not valid TOML"),
+];
+
+#[test]
+fn an_owners_file_that_is_wrong_has_no_effect_as_a_whole() {
+    for (owners, part) in OWNERS_REFUSED {
+        let (_folder, settings, errors) = with_owners("[log]\nlevel = 'warn'\n", Some(owners), &[]);
+        assert_eq!(settings.choice(&LOG_LEVEL), "warn", "{owners}");
+        assert!(errors.iter().any(|error| error.contains(part)), "{owners}: {errors:?}");
+    }
+}
+
+#[test]
+fn an_owners_file_that_can_not_be_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    std::fs::create_dir_all(state.join("lucid.toml")).unwrap();
+    let environment = [("LUCID_STATE_DIR".to_owned(), state.display().to_string())];
+    let (_, errors) = Settings::load_with_owners(None, environment.into_iter()).unwrap();
+    assert!(matches!(errors.unwrap().0.as_slice(), [ConfigError::Read { .. }]));
+}
+
+#[test]
+fn a_path_of_the_appliance_is_left_to_the_program_or_set_or_none() {
+    let place = |toml: &str, usual| load(toml, &[]).unwrap().place_of(&AGENT_SOCKET, usual);
+    assert_eq!(place("", Some("/run/a")), Some(PathBuf::from("/run/a")));
+    assert_eq!(place("", None), None);
+    assert_eq!(place("[agent]\nsocket = 'none'\n", Some("/run/a")), None);
+    assert_eq!(place("[agent]\nsocket = '/b'\n", None), Some(PathBuf::from("/b")));
+}
+
 #[test]
 fn what_show_prints_reads_back_to_the_same() {
     let settings = load("data_dir = \"/a \\\"b\\\"\"\n[listen]\nhost = '::1'\n", &[("LOG_LEVEL", "trace")]).unwrap();

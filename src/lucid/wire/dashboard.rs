@@ -1,6 +1,6 @@
 //! The dashboard's listener: its pages, the API of every other service, metrics.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::{
     Router,
@@ -10,22 +10,24 @@ use axum::{
 };
 use lucid_appliance::{
     AdminInterface,
-    admin_interface::{self, Pages},
+    admin_interface::{self, Pages, View},
     thermal_watch::History,
 };
-use lucid_http::{AdminCaller, ConnectionInfo, DeveloperCaller, Json, MaybeCaller, Path, Problem};
-use lucid_kit::{Board, Service, ServiceReport, Wired};
+use lucid_http::{
+    AdminCaller, ConnectionInfo, DeveloperCaller, Json, ListenPolicy, MaybeCaller, Path, PlainPolicy, Problem,
+};
+use lucid_kit::{Board, Gate, Service, ServiceReport, Wired};
 use lucid_observe::Observe;
 use lucid_ports::Role;
 use lucid_sessions::{RecordingsPort, upload_whole};
 use tokio::sync::watch;
 
-use super::{Links, Starter, groups::auth_routes};
+use super::{DashboardPorts, Links, Starter, groups::auth_routes, redirect};
 use crate::{
     backup::{self, Sources, StoreSource},
     config::keys,
-    front::Opened,
-    table,
+    front::{Callers, Front, FrontPort, Opened},
+    payments, table,
 };
 
 impl Starter<'_> {
@@ -37,25 +39,8 @@ impl Starter<'_> {
     ) -> watch::Receiver<Opened> {
         let ground = self.ground;
         let (view_out, view) = watch::channel(Arc::default());
-        let chain = Arc::new(links.chain.clone());
         let api = links.api.1.clone();
-        let pages = Pages {
-            view,
-            board: self.board.clone(),
-            accounts: links.accounts.clone(),
-            authenticator: links.authenticator.clone(),
-            recordings: Arc::new(RecordingsPort(api.clone())),
-            chain: chain.clone(),
-            storage: links.storage.clone(),
-            load: links.load.clone(),
-            temperatures,
-            logs: Arc::new(ground.observe.clone()),
-            clock: ground.clock.clone(),
-            upload: {
-                let api = api.clone();
-                Arc::new(move |caller, label, bytes| Box::pin(upload_whole(api.clone(), caller, label, bytes)))
-            },
-        };
+        let pages = self.pages(links, view, temperatures);
         let router = admin_interface::routes(pages)
             .merge(lucid_sessions::routes(api))
             .merge(lucid_chain::routes::chain(links.chain.clone()))
@@ -63,11 +48,61 @@ impl Starter<'_> {
             .merge(backup::routes(self.backup_sources(links)))
             .merge(observability(&self.board, &ground.observe));
         let policy = self.lan(AdminInterface::NAME);
-        let (gate, opened) = self.front(&keys::ADMIN_INTERFACE_PORT, policy, router);
+        let (gate, mut opened) = self.front(&keys::ADMIN_INTERFACE_PORT, policy, router.clone());
+        let mut gates = vec![gate];
+        if let Some((gate, handed_over)) = self.browsers(router) {
+            opened = handed_over;
+            gates.push(gate);
+        }
+        let chain = Arc::new(links.chain.clone());
         let deps =
             admin_interface::Deps { board: self.board.clone(), device: ground.device.clone(), chain, view: view_out };
-        self.supervise(table::ADMIN_INTERFACE, admin, admin_interface::Config::default(), deps, vec![gate]);
+        self.supervise(table::ADMIN_INTERFACE, admin, admin_interface::Config::default(), deps, gates);
         opened
+    }
+
+    /// What the pages may use.
+    fn pages(
+        &self,
+        links: &Links,
+        view: watch::Receiver<Arc<View>>,
+        temperatures: watch::Receiver<Arc<History>>,
+    ) -> Pages {
+        let (ground, api) = (self.ground, links.api.1.clone());
+        Pages {
+            view,
+            board: self.board.clone(),
+            accounts: links.accounts.clone(),
+            authenticator: links.authenticator.clone(),
+            recordings: Arc::new(RecordingsPort(api.clone())),
+            chain: Arc::new(links.chain.clone()),
+            storage: links.storage.clone(),
+            load: links.load.clone(),
+            temperatures,
+            logs: Arc::new(ground.observe.clone()),
+            clock: ground.clock.clone(),
+            boot: ground.boot.clone(),
+            agent: ground.agent.clone(),
+            release: links.release.clone(),
+            agent_view: links.agent_view.clone(),
+            notes: ground.notes.clone(),
+            payments: payments::watch(ground.payments_socket.clone()),
+            upload: Arc::new(move |caller, label, bytes| Box::pin(upload_whole(api.clone(), caller, label, bytes))),
+        }
+    }
+
+    /// The ports for browsers that systemd opened: the dashboard on 443, and what leads there on 80.
+    fn browsers(&mut self, router: Router) -> Option<(Gate, watch::Receiver<Opened>)> {
+        let DashboardPorts { https, http } =
+            std::mem::take(&mut *self.ground.ports.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(socket) = http {
+            // Nothing here is worth hiding, and nobody is let in.
+            let policy = ListenPolicy { plain: PlainPolicy::Always, ..ListenPolicy::loopback(AdminInterface::NAME) };
+            let (port, callers) = (FrontPort::HandedOver(socket), Callers::Unknown);
+            self.open(Front { port, policy, router: redirect::to_https(), callers });
+        }
+        let (policy, callers) = (self.lan(AdminInterface::NAME), Callers::Proven);
+        https.map(|socket| self.open(Front { port: FrontPort::HandedOver(socket), policy, router, callers }))
     }
 
     fn backup_sources(&self, links: &Links) -> Sources {

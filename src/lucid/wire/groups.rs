@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use lucid_appliance::{StorageWatch, ThermalWatch, storage_watch, thermal_watch};
+use lucid_appliance::{AgentView, Release, StorageWatch, ThermalWatch, storage_watch, thermal_watch};
 use lucid_foundation::auth_service::{self, AuthService};
 use lucid_http::ListenPolicy;
 use lucid_kit::{Service, Wired};
@@ -27,7 +27,8 @@ impl Starter<'_> {
         &mut self,
         storage: Wired<StorageWatch>,
         thermal: Wired<ThermalWatch>,
-        storage_out: watch::Sender<Storage>,
+        (storage_out, agent_view): (watch::Sender<Storage>, watch::Sender<AgentView>),
+        release: Release,
         load_out: watch::Sender<Load>,
     ) -> watch::Receiver<Arc<thermal_watch::History>> {
         let ground = self.ground;
@@ -37,7 +38,7 @@ impl Starter<'_> {
             absent: ground.absent_root,
             marker: None,
         };
-        let deps = storage_watch::Deps { storage: storage_out };
+        let deps = storage_watch::Deps { storage: storage_out, agent: ground.agent.clone(), release, agent_view };
         self.supervise(table::STORAGE_WATCH, storage, config, deps, Vec::new());
 
         let (history, read) = watch::channel(Arc::default());
@@ -58,7 +59,7 @@ impl Starter<'_> {
             refresh_token_s: settings.integer(&keys::REFRESH_TOKEN_S),
             login_attempts_max: u32::try_from(settings.integer(&keys::LOGIN_ATTEMPTS_MAX)).unwrap_or(u32::MAX),
             login_window_s: settings.integer(&keys::LOGIN_WINDOW_S),
-            claim_code: None,
+            locked: ground.boot.locked(),
         };
         let deps = auth_service::Deps {
             pool: links.pool.clone(),
@@ -106,6 +107,7 @@ impl Starter<'_> {
         let deps = SessionApiDeps {
             repository: links.repository.1.clone(),
             uploads: links.uploads.1.clone(),
+            accounts: links.lookup.clone(),
             chain: Arc::new(links.chain.clone()),
             pool: links.pool.clone(),
             load: links.load.clone(),

@@ -115,8 +115,45 @@ pub struct Report {
     pub manifest: Option<Manifest>,
     /// The header of the block that anchors it, under the same condition.
     pub header: Option<Header>,
-    /// Why nothing vouches for the export, and what to do, for [`Verdict::ConsistentUntrusted`].
-    pub remark: Option<String>,
+    /// Why nothing vouches for the export, for [`Verdict::ConsistentUntrusted`].
+    pub doubt: Option<Doubt>,
+}
+
+/// Why nothing that the caller trusts vouches for an export that is right in itself. What can be done differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Nothing was given to trust.
+    NothingTrusted,
+    /// The trusted checkpoint does not reach the block.
+    TooOld {
+        /// Headers in the trusted checkpoint's log.
+        trusted: u64,
+        /// Height of the block, which is also its index in the log.
+        height: u64,
+    },
+    /// The trusted checkpoint reaches the block, but nothing shows that its log and the export's are one.
+    NotConnected {
+        /// Headers in the trusted checkpoint's log.
+        trusted: u64,
+        /// Headers in the log of the export's own checkpoint.
+        exported: u64,
+    },
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingTrusted => f.write_str("nothing was given to trust"),
+            Self::TooOld { trusted, height } => {
+                write!(f, "the trusted checkpoint has {trusted} headers and is older than the block at height {height}")
+            }
+            Self::NotConnected { trusted, exported } => write!(
+                f,
+                "no consistency path leads from the export's checkpoint of {exported} headers to the trusted one of \
+                 {trusted}"
+            ),
+        }
+    }
 }
 
 /// Collects findings.
@@ -153,13 +190,13 @@ impl Findings {
         }
     }
 
-    /// Ends the collection. Without findings it matters whether something trusted vouches; the remark says why not.
+    /// Ends the collection. Without findings it matters whether something trusted vouches; the doubt says why not.
     pub(super) fn into_report(
         self,
         manifest: Option<Manifest>,
         header: Option<Header>,
         trusted: bool,
-        remark: Option<String>,
+        doubt: Option<Doubt>,
     ) -> Report {
         let verdict = match (self.wrong, self.unreadable, trusted) {
             (1.., _, _) => Verdict::Wrong,
@@ -168,7 +205,7 @@ impl Findings {
             (0, 0, true) => Verdict::Proven,
         };
         let omitted = self.wrong + self.unreadable - self.list.len() as u64;
-        Report { verdict, findings: self.list, omitted, manifest, header, remark }
+        Report { verdict, findings: self.list, omitted, manifest, header, doubt }
     }
 }
 

@@ -31,7 +31,7 @@ fn an_honest_export_is_proven() {
     assert_eq!(report.header.map(|header| header.height), Some(2));
     let report = check(&export, &Trust::None);
     assert_eq!(report.verdict, Verdict::ConsistentUntrusted);
-    assert!(report.remark.is_some() && report.findings.is_empty());
+    assert!(report.doubt.is_some() && report.findings.is_empty());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use data_encoding::BASE64;
 
-use super::Place;
 use super::evidence::{Opened, open_checkpoint};
+use super::{Doubt, Place};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::export::Proof;
 use crate::hash::Hash;
@@ -30,6 +30,10 @@ pub struct TrustedCheckpoint {
     pub checkpoint: Checkpoint,
     /// A consistency path between it and the export's checkpoint, in the direction of growth; may be empty.
     pub consistency: Vec<Hash>,
+    /// The line `key …` that stood before it, if one did, with its newline.
+    key: String,
+    /// The signed note.
+    note: String,
 }
 
 /// Why a text is nothing to trust.
@@ -58,8 +62,8 @@ pub enum TrustError {
 /// Whether what is trusted vouches for an export that is right in itself.
 pub(super) enum Judgement {
     Trusted,
-    /// It neither vouches nor contradicts; why, and what to do.
-    Open(String),
+    /// It neither vouches nor contradicts.
+    Open(Doubt),
     Contradicts(Place, String),
 }
 
@@ -81,6 +85,7 @@ impl Trust {
             Some((key, rest)) => (Some(VerifierKey::parse(key).map_err(TrustError::Key)?), rest),
             None => (None, text),
         };
+        let key_line = text[..text.len() - rest.len()].to_owned();
         let (consistency, note) = parse_consistency(rest)?;
         let checkpoint = match key {
             Some(key) => Checkpoint::open(note, &[key]).map_err(TrustError::Checkpoint)?.0,
@@ -89,14 +94,12 @@ impl Trust {
                 Checkpoint::parse(note.text).map_err(TrustError::Checkpoint)?
             }
         };
-        Ok(Self::Checkpoint(TrustedCheckpoint { checkpoint, consistency }))
+        Ok(Self::Checkpoint(TrustedCheckpoint { checkpoint, consistency, key: key_line, note: note.to_owned() }))
     }
 
     pub(super) fn judge(&self, proof: &Proof, exported: &Opened) -> Judgement {
         match self {
-            Self::None => Judgement::Open(
-                "nothing was given to trust: give the appliance's key or a checkpoint from another source".to_owned(),
-            ),
+            Self::None => Judgement::Open(Doubt::NothingTrusted),
             Self::Key(key) => judge_key(key, proof, exported),
             Self::Checkpoint(trusted) => trusted.judge(proof, &exported.checkpoint),
         }
@@ -104,6 +107,17 @@ impl Trust {
 }
 
 impl TrustedCheckpoint {
+    /// The signed note, without what stood before it.
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// The text for [`Trust::parse`] with this consistency path in place of the one there was.
+    pub fn with_consistency(&self, path: &[Hash]) -> String {
+        let lines: String = path.iter().map(|hash| format!("consistency {}\n", BASE64.encode(hash))).collect();
+        format!("{}{lines}{}", self.key, self.note)
+    }
+
     fn judge(&self, proof: &Proof, exported: &Checkpoint) -> Judgement {
         let trusted = &self.checkpoint;
         if trusted.origin != exported.origin {
@@ -118,10 +132,7 @@ impl TrustedCheckpoint {
             }
         }
         if trusted.size <= proof.header.height {
-            return Judgement::Open(format!(
-                "the trusted checkpoint has {} headers and is older than the block at height {}: take a newer one",
-                trusted.size, proof.header.height
-            ));
+            return Judgement::Open(Doubt::TooOld { trusted: trusted.size, height: proof.header.height });
         }
         self.compare_by_consistency(exported)
     }
@@ -138,11 +149,7 @@ impl TrustedCheckpoint {
     fn compare_by_consistency(&self, exported: &Checkpoint) -> Judgement {
         let trusted = &self.checkpoint;
         if self.consistency.is_empty() {
-            return Judgement::Open(format!(
-                "nothing leads from the export's checkpoint of {} headers to the trusted one of {}: \
-                 export again with the trusted checkpoint, or add a consistency path",
-                exported.size, trusted.size
-            ));
+            return Judgement::Open(Doubt::NotConnected { trusted: trusted.size, exported: exported.size });
         }
         let (old, new) = if trusted.size < exported.size { (trusted, exported) } else { (exported, trusted) };
         match checkpoint::compare(old, new, &self.consistency) {

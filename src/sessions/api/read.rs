@@ -175,7 +175,7 @@ async fn gather(api: &ApiState, id: SessionId, also: &[String]) -> Result<Export
 fn reader(api: &ApiState, caller: &Identity) -> Result<Reading, Problem> {
     let detail = "as many downloads run as allowed: try again when one has ended";
     let refused = || Problem::unavailable("too_many_readers", detail).with_retry_after_s(10);
-    api.readers.enter(&caller.user).ok_or_else(refused)
+    api.readers.enter(caller.account).ok_or_else(refused)
 }
 
 /// Large reads wait while the box sheds load; the recording goes on.

@@ -7,9 +7,13 @@ use super::*;
 
 const CUT: Cut = Cut { bytes: 10, age: Duration::from_secs(5) };
 
+fn chunker() -> Chunker {
+    Chunker::new(CUT, Arc::new(ChunkMemory::new(CUT.bytes, 3, 1)))
+}
+
 /// All chunks of a stream that comes in pieces of these sizes, and what is left open.
 fn cut(pieces: &[usize]) -> (Vec<Vec<u8>>, Option<Vec<u8>>) {
-    let (mut chunker, mut chunks, mut next) = (Chunker::new(CUT), Vec::new(), 0_u8);
+    let (mut chunker, mut chunks, mut next) = (chunker(), Vec::new(), 0_u8);
     for size in pieces {
         let piece: Vec<u8> = (0..*size).map(|offset| next.wrapping_add(offset as u8)).collect();
         next = next.wrapping_add(*size as u8);
@@ -46,7 +50,7 @@ fn chunks_are_full_and_nothing_is_lost_however_the_stream_is_cut() {
 
 #[test]
 fn an_open_chunk_takes_no_more_memory_than_a_full_one() {
-    let mut chunker = Chunker::new(CUT);
+    let mut chunker = chunker();
     for _ in 0..9 {
         assert!(chunker.fill(&mut Bytes::from_static(b"x")).is_none());
         assert_eq!(chunker.open.capacity(), CUT.bytes);
@@ -55,7 +59,7 @@ fn an_open_chunk_takes_no_more_memory_than_a_full_one() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_counts_from_the_first_byte_of_the_chunk() {
-    let mut chunker = Chunker::new(CUT);
+    let mut chunker = chunker();
     advance(Duration::from_secs(60)).await;
     assert_eq!(chunker.deadline(), None, "an empty chunk has no age");
 
@@ -71,7 +75,7 @@ async fn the_deadline_counts_from_the_first_byte_of_the_chunk() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_chunk_starts_the_next_one_anew() {
-    let mut chunker = Chunker::new(CUT);
+    let mut chunker = chunker();
     assert!(chunker.fill(&mut Bytes::from_static(b"a")).is_none());
     advance(Duration::from_secs(4)).await;
     let mut bytes = Bytes::from(vec![b'b'; 10]);

@@ -1,15 +1,15 @@
-use lucid_ports::SessionId;
+use lucid_ports::{Role, SessionId};
 use lucid_proof::time::{TimeTrust, Timestamp};
 
 use super::*;
 use crate::{
     Repository,
-    tests::{Disks, NOON_MS},
+    tests::{Disks, NOON_MS, identity},
 };
 
 async fn anchored(repository: &Repository, height: u64) -> SessionId {
     let now = Timestamp { unix_ms: NOON_MS, trust: TimeTrust::Synchronized };
-    let id = repository.create("alice", "", now).await.unwrap();
+    let id = repository.create(&identity("alice", Role::User), "", now).await.unwrap();
     repository.end(id, now).await.unwrap();
     repository.sealed(id, [1; 32], "note".to_owned()).await.unwrap();
     repository.anchored(id, height).await.unwrap();

@@ -16,12 +16,15 @@ use http::StatusCode;
 use lucid_kit::{Class, Pool};
 
 use super::{CHUNK, World, until};
+use crate::upload::under_way_max;
 
 /// Bytes of one piece of a body.
 const PIECE: usize = 100;
-/// What one upload may hold: the chunk that waits for the queue, the one in the queue, the one that is counted next,
-/// and the pieces: four in the channel, one on each side of it.
-const HELD_BYTES_MAX: usize = 3 * CHUNK + 6 * PIECE;
+/// What one upload may hold: the chunks that are under way, the one that waits for its turn, and the pieces: four in
+/// the channel, one on each side of it.
+fn held_bytes_max(pool: &Pool) -> usize {
+    (under_way_max(pool.width()) + 1) * CHUNK + 6 * PIECE
+}
 
 /// Takes all computing threads of recordings until the senders are dropped.
 async fn occupy(pool: &Pool) -> Vec<mpsc::Sender<()>> {
@@ -57,17 +60,17 @@ async fn a_stalled_pipeline_holds_the_sender_back() {
     let world = World::new();
     let running = world.start();
     let id = running.client.create("alice.user", "").await;
-    let threads = occupy(&world.pool).await;
+    let (threads, held_max) = (occupy(&world.pool).await, held_bytes_max(&world.pool));
     let (taken, body) = counted(500, |_| {});
     let (client, total) = (running.client.clone(), 500 * PIECE);
     let uploading = tokio::spawn(async move { client.append("alice.user", id, 0, "?1", body).await });
-    until("the queues are full", || taken.load(Ordering::SeqCst) >= 3 * CHUNK).await;
+    until("the queues are full", || taken.load(Ordering::SeqCst) >= held_max - 6 * PIECE).await;
     // This runtime has one thread: whatever could still take a piece has its turn here.
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
     let held = taken.load(Ordering::SeqCst);
-    assert!(held <= HELD_BYTES_MAX, "{held} bytes taken while nothing is written, the bound is {HELD_BYTES_MAX}");
+    assert!(held <= held_max, "{held} bytes taken while nothing is written, the bound is {held_max}");
     assert_eq!(running.row(id).durable_bytes, 0);
 
     drop(threads);
@@ -91,7 +94,7 @@ async fn what_is_not_durable_is_bounded_at_every_moment() {
     let reply = running.client.append("alice.user", id, 0, "?1", body).await;
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
     let most = most.load(Ordering::SeqCst);
-    // The chunk being filled, which is open beside the three, may be all but full.
-    assert!(most <= HELD_BYTES_MAX + CHUNK, "{most} bytes were on their way at once");
+    // The chunk being filled, which is open beside the others, may be all but full.
+    assert!(most <= held_bytes_max(&world.pool) + CHUNK, "{most} bytes were on their way at once");
     running.stop().await;
 }

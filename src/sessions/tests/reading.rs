@@ -2,10 +2,10 @@
 
 use axum::body::Body;
 use http::{Method, StatusCode};
-use lucid_ports::{Load, Recordings, RecordingsError, Role, SessionId};
-use serde_json::Value;
+use lucid_ports::{AccountState, Load, Recordings, RecordingsError, Role, SessionId};
+use serde_json::{Value, json};
 
-use super::{CHUNK, Client, Reply, World, identity, request, stream_of};
+use super::{CHUNK, Client, Reply, World, account, identity, request, stream_of};
 use crate::RecordingsPort;
 
 async fn range(client: &Client, id: SessionId, range: &str) -> Reply {
@@ -32,7 +32,7 @@ async fn a_recording_is_described() {
     let expected = [
         ("id", Value::from(id.to_string())),
         ("label", "a label".into()),
-        ("owner", "alice".into()),
+        ("owner", json!({ "id": account("alice"), "name": "alice", "account": "present" })),
         ("state", "anchored".into()),
         ("durable_bytes", 2001.into()),
         ("chunks", 3.into()),
@@ -176,6 +176,39 @@ async fn others_recordings_are_as_good_as_absent() {
     running.stop().await;
 }
 
+/// What a removed account has left stays where it is: its name may come back, its recordings do not go with the name.
+#[tokio::test]
+async fn a_later_account_of_the_same_name_gets_nothing() {
+    let world = World::new();
+    let running = world.start();
+    let id = running.anchored(&world, b"of the first alice").await;
+    let open = running.client.create("alice.user", "").await;
+    world.removed.0.lock().unwrap().push(account("alice"));
+
+    assert!(ids(&running.client.get("alice+2.user", "/api/sessions").await).is_empty());
+    for (method, path) in [
+        (Method::GET, format!("/api/sessions/{id}")),
+        (Method::GET, format!("/api/sessions/{id}/content")),
+        (Method::GET, format!("/api/sessions/{id}/export")),
+        (Method::HEAD, format!("/api/sessions/{open}/stream")),
+        (Method::DELETE, format!("/api/sessions/{id}")),
+    ] {
+        let reply = running.client.call("alice+2.user", method.clone(), &path).await;
+        assert_eq!(reply.status, StatusCode::NOT_FOUND, "{method} {path}");
+    }
+    let own = running.client.create("alice+2.user", "").await;
+    let listed = running.client.get("root.admin", "/api/sessions").await;
+    assert_eq!(ids(&listed), [own, open, id].map(|id| id.to_string()));
+    let owners: Vec<_> = listed.json()["sessions"].as_array().unwrap().iter().map(|it| it["owner"].clone()).collect();
+    let owner = |name: &str, state| json!({ "id": account(name), "name": "alice", "account": state });
+    let (removed, present) = (owner("alice", AccountState::Removed), owner("alice+2", AccountState::Present));
+    assert_eq!(owners, [present, removed.clone(), removed]);
+    assert_eq!(running.client.content("root.admin", id).await.body, b"of the first alice"[..]);
+    let deleted = running.client.call("root.admin", Method::DELETE, &format!("/api/sessions/{id}")).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn an_absent_recording_and_a_foreign_one_look_alike() {
     let world = World::new();
@@ -267,7 +300,7 @@ async fn the_port_of_the_dashboard() {
     assert!(matches!(port.get(&alice, id).await, Err(RecordingsError::Unavailable(_))));
 
     let lease = lender.lend(running.api.clone());
-    assert_eq!(port.get(&alice, id).await.unwrap().owner, "alice");
+    assert_eq!(port.get(&alice, id).await.unwrap().owner.id, alice.account);
     assert_eq!(port.list(&alice, None, 10).await.unwrap().len(), 2);
     assert!(port.list(&bob, None, 10).await.unwrap().is_empty());
     assert!(matches!(port.get(&bob, id).await, Err(RecordingsError::NotFound(_))));

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CHUNK, World, attach, on_disk, ready, request, stream_of};
 use crate::{
     api,
+    chunk_memory::ChunkMemory,
     chunker::Cut,
     upload::{Piece, Upload},
     uploads::UploadError,
@@ -235,7 +236,7 @@ async fn a_recording_has_a_last_chunk() {
         key: std::sync::Arc::new(running.repository.key(id).unwrap()),
         first: CHUNKS_MAX,
         cut: Cut { bytes: CHUNK, age: world.config.chunk_age },
-        level: 3,
+        memory: std::sync::Arc::new(ChunkMemory::new(CHUNK, 3, 1)),
         repository: running.repository.clone(),
         pool: world.pool.clone(),
         clock: world.clock.clone(),

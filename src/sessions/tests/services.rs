@@ -46,6 +46,7 @@ fn start(world: &World) -> Services {
     let face = SessionApiDeps {
         repository: repository.clone(),
         uploads,
+        accounts: std::sync::Arc::new(world.removed.clone()),
         chain: world.chain.clone(),
         pool: world.pool.clone(),
         load: world.load.subscribe(),

@@ -1,7 +1,8 @@
 use std::fs;
 use std::io::Read as _;
 
-use super::{BLOB_ID_BYTES_MAX, Blobs};
+use super::direct::BLOCK_BYTES;
+use super::{BLOB_ID_BYTES_MAX, BlobBuffer, Blobs, Ordering, direct};
 use crate::StoreError;
 
 const ID: &str = "0190a6f2-0000-7000-8000-00000000000a";
@@ -120,4 +121,49 @@ fn a_directory_that_can_not_be_made_is_named() {
     fs::write(dir.path().join("file"), "").unwrap();
     let error = Blobs::open(&dir.path().join("file/chunks")).unwrap_err();
     assert!(error.to_string().contains("file"), "{error}");
+}
+
+#[test]
+fn a_buffer_of_any_length_comes_back_whole() {
+    let (dir, blobs) = blobs();
+    let mut buffer = BlobBuffer::with_capacity(3 * BLOCK_BYTES);
+    let lengths = [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES - 1, 3 * BLOCK_BYTES];
+    for (index, bytes) in (0..).zip(lengths) {
+        // What the last one left behind the end must not show.
+        buffer.room().iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 7 + bytes) as u8);
+        buffer.keep(bytes);
+        assert!(direct::is_aligned(&buffer));
+        blobs.put(ID, index, &buffer).unwrap();
+        assert_eq!(blobs.get(ID, index).unwrap().unwrap(), *buffer, "{bytes} bytes");
+        // A retry finds the same bytes.
+        blobs.put(ID, index, &buffer).unwrap();
+    }
+    assert_eq!(fs::read_dir(dir.path().join("data/chunks").join(ID)).unwrap().count(), lengths.len());
+}
+
+#[test]
+fn what_does_not_begin_at_a_block_goes_through_the_cache() {
+    let (_dir, blobs) = blobs();
+    let mut buffer = BlobBuffer::with_capacity(2 * BLOCK_BYTES);
+    buffer.room().fill(7);
+    buffer.keep(2 * BLOCK_BYTES);
+    assert!(!direct::is_aligned(&buffer[1..]));
+    blobs.put(ID, 0, &buffer[1..]).unwrap();
+    assert_eq!(blobs.get(ID, 0).unwrap().unwrap(), buffer[1..]);
+}
+
+#[test]
+fn where_the_filesystem_wants_its_cache_it_gets_it() {
+    let (_dir, blobs) = blobs();
+    blobs.cached_only.store(true, Ordering::Relaxed);
+    let mut buffer = BlobBuffer::with_capacity(BLOCK_BYTES);
+    buffer.keep(BLOCK_BYTES);
+    blobs.put(ID, 0, &buffer).unwrap();
+    assert_eq!(blobs.get(ID, 0).unwrap().unwrap(), *buffer);
+}
+
+#[test]
+fn a_buffer_keeps_no_more_than_it_has() {
+    let buffer = std::panic::catch_unwind(|| BlobBuffer::with_capacity(10).keep(10 + BLOCK_BYTES + 1));
+    assert!(buffer.is_err());
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::admin_interface::{
     app::App,
     assets, format,
-    layout::{self, Tone},
+    layout::{self, Tone, fact},
     verify::Check,
 };
 
@@ -30,7 +30,7 @@ pub(super) fn list(recordings: &[Recording], shown_max: usize, is_older: bool) -
 fn row(recording: &Recording) -> Markup {
     html! {
         tr {
-            th scope="row" { a href={ "/sessions/" (recording.id) } { bdi { (title(recording)) } } }
+            th.text scope="row" { a href={ "/sessions/" (recording.id) } { bdi { (title(recording)) } } }
             td { (state(recording.state)) }
             td { (format::bytes(recording.durable_bytes)) }
             td { (recording.chunks) }
@@ -54,19 +54,31 @@ fn state(state: RecordingState) -> Markup {
 pub(super) fn facts(recording: &Recording) -> Markup {
     let saved = recording.durable_bytes.saturating_sub(recording.stored_bytes);
     html! {
-        dl.facts {
-            div.fact { dt { "State" } dd { (state(recording.state)) } }
-            div.fact { dt { "Recorded" } dd { (format::bytes(recording.durable_bytes)) } }
-            div.fact { dt { "On disk" } dd { (format::bytes(recording.stored_bytes)) @if saved > 0 { p.muted { (format::bytes(saved)) " saved by compression" } } } }
-            div.fact { dt { "Chunks" } dd { (recording.chunks) } }
+        dl.facts.tiles {
+            (fact("State", &state(recording.state)))
+            (fact("Recorded", &html! { (format::bytes(recording.durable_bytes)) }))
+            (fact("On disk", &html! {
+                (format::bytes(recording.stored_bytes))
+                @if saved > 0 { p.muted { (format::bytes(saved)) " saved by compression" } }
+            }))
+            (fact("Anchor", &html! {
+                @if let Some(height) = recording.block_height {
+                    a href={ "/blocks/" (height) } { "Block " (height) }
+                } @else {
+                    "in no block yet"
+                }
+            }))
+        }
+        dl.rows {
             div.fact { dt { "Owner" } dd { bdi { (recording.owner) } } }
             div.fact { dt { "Began" } dd { (format::time(recording.started_ms)) } }
             div.fact { dt { "Ended" } dd { @if let Some(ended_ms) = recording.ended_ms { (format::time(ended_ms)) } @else { "not yet" } } }
-            div.fact { dt { "Anchor" } dd {
-                @if let Some(height) = recording.block_height { a href={ "/blocks/" (height) } { "Block " (height) } } @else { "in no block yet" }
-            } }
+            (fact("Chunks", &html! { (recording.chunks) }))
             div.fact.wide { dt { "Id" } dd { code { (recording.id) } } }
-            div.fact.wide { dt { "Merkle root" } dd { @if let Some(root) = &recording.root { code { (root) } } @else { "not sealed yet" } } }
+            div.fact.wide {
+                dt { "Merkle root" }
+                dd { @if let Some(root) = &recording.root { code { (root) } } @else { "not sealed yet" } }
+            }
         }
     }
 }
@@ -86,7 +98,7 @@ pub(super) fn actions(app: &App, who: &Identity, recording: &Recording) -> Marku
                 a.button.danger href={ (path) "/delete" } { "Delete" }
             }
             p.muted {
-                "«Verify» checks the anchor here, on the appliance. To check every chunk without trusting the appliance, \
+                "“Verify” checks the anchor here, on the appliance. To check every chunk without trusting the appliance, \
                  download the export and run " code { "lucid verify" } " on another computer."
             }
         }
@@ -119,13 +131,14 @@ fn check_line(check: &Check) -> Markup {
 
 pub(super) fn confirm_delete(app: &App, who: &Identity, recording: &Recording) -> Markup {
     html! {
+        p.crumb { a href="/sessions" { "All sessions" } }
         h1 { "Delete this session?" }
         p { strong { bdi { (title(recording)) } } ", " (format::bytes(recording.durable_bytes)) ", " (format::time(recording.started_ms)) }
         p.notice.warn {
             "Its key is destroyed, then its chunks are removed. Nobody can read it afterwards, you included, and nothing brings it \
              back. What the chain holds of it stays: id, root and times, from which nothing can be read."
         }
-        form method="post" action={ "/sessions/" (recording.id) "/delete" } {
+        form.controls method="post" action={ "/sessions/" (recording.id) "/delete" } {
             (layout::csrf(app, who))
             button.danger type="submit" { "Delete for ever" }
             a.button href={ "/sessions/" (recording.id) } { "Keep it" }
@@ -139,17 +152,20 @@ pub(super) fn upload_form(app: &App, who: &Identity) -> Markup {
     html! {
         section aria-labelledby="upload-title" {
             h2 #upload-title { "Record a file" }
-            form #upload.narrow method="post" action="/sessions/upload" enctype="multipart/form-data" {
+            form #upload.panel.fields method="post" action="/sessions/upload" enctype="multipart/form-data" {
                 (layout::csrf(app, who))
-                label for="label" { "Label" }
-                input #label name="label" maxlength="200" autocomplete="off" aria-describedby="label-rule";
-                p #label-rule.muted { "What you want to call it; may stay empty." }
-                label for="file" { "File" }
-                input #file name="file" type="file" required;
+                div {
+                    label for="label" { "Label" }
+                    input #label name="label" maxlength="200" autocomplete="off" placeholder="may stay empty";
+                }
+                div {
+                    label for="file" { "File" }
+                    input #file name="file" type="file" required;
+                }
                 button.primary type="submit" { "Record" }
-                progress #upload-progress max="100" value="0" aria-label="Recorded so far" hidden {}
-                p #upload-said role="status" {}
             }
+            progress #upload-progress max="100" value="0" aria-label="Recorded so far" hidden {}
+            p #upload-said role="status" {}
             script type="module" src=(assets::UPLOAD.path()) {}
         }
     }

@@ -26,7 +26,8 @@ use tower::ServiceExt;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::super::{Logs, Pages, View, routes};
+use super::super::{Logs, Pages, PaymentsPlane, View, routes};
+use crate::{AgentLink, AgentView, Boot};
 
 pub(super) const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 pub(super) const NOW_MS: u64 = 1_700_000_000_000;
@@ -36,6 +37,7 @@ pub(super) const NOW_MS: u64 = 1_700_000_000_000;
 pub(super) struct World {
     pub(super) claimed: bool,
     pub(super) away: bool,
+    pub(super) locked: Option<String>,
     pub(super) expired: Vec<String>,
     pub(super) revoked: Vec<Uuid>,
     pub(super) refreshed: Vec<String>,
@@ -80,7 +82,7 @@ impl Authenticator for Fakes {
             World { away: true, .. } => Err(AuthError::Unavailable),
             World { revoked, .. } if revoked.contains(&token_id) => Err(AuthError::Revoked),
             World { expired, .. } if expired.iter().any(|token| token == bearer) => Err(AuthError::Expired),
-            _ => Ok(Identity { user: user.to_owned(), role, token_id }),
+            _ => Ok(Identity { account: account_of(user), user: user.to_owned(), role, token_id }),
         })
     }
 }
@@ -88,11 +90,15 @@ impl Authenticator for Fakes {
 #[async_trait]
 impl Accounts for Fakes {
     fn claimed(&self) -> Result<bool, AccountError> {
-        self.with(|world| if world.away { Err(AccountError::Unavailable) } else { Ok(world.claimed) })
+        self.with(|world| match &world.locked {
+            _ if world.away => Err(AccountError::Unavailable),
+            Some(reason) if !world.claimed => Err(AccountError::Locked { reason: reason.clone() }),
+            _ => Ok(world.claimed),
+        })
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claimed, AccountError> {
-        if self.with(|world| world.claimed) {
+        if self.claimed()? {
             return Err(AccountError::AlreadyClaimed);
         }
         if *claim.code != "RIGHT-CODE" {
@@ -140,7 +146,7 @@ impl Accounts for Fakes {
         if self.with(|world| world.accounts.iter().any(|account| account.name == name)) {
             return Err(AccountError::Exists { name });
         }
-        self.with(|world| world.accounts.push(Account { name, role, created_ms: NOW_MS }));
+        self.with(|world| world.accounts.push(Account { id: account_of(&name), name, role, created_ms: NOW_MS }));
         Ok(())
     }
 
@@ -173,6 +179,10 @@ impl Accounts for Fakes {
         Ok(())
     }
 
+    async fn prove(&self, _action: &'static str, login: Login) -> Result<(), AccountError> {
+        self.login(login).await.map(drop)
+    }
+
     async fn new_recovery_key(&self, login: Login) -> Result<Zeroizing<String>, AccountError> {
         self.login(login).await.map(|_| Zeroizing::new("AGE-SECRET-KEY-1SECOND".to_owned()))
     }
@@ -196,7 +206,8 @@ impl Recordings for Fakes {
         limit: usize,
     ) -> Result<Vec<Recording>, RecordingsError> {
         let visible = |recording: &&Recording| {
-            (caller.role > Role::User || recording.owner == caller.user) && before.is_none_or(|id| recording.id < id)
+            (caller.role > Role::User || recording.owner.id == caller.account)
+                && before.is_none_or(|id| recording.id < id)
         };
         let mut recordings = self.with(|world| world.recordings.iter().filter(visible).cloned().collect::<Vec<_>>());
         recordings.sort_by_key(|recording| std::cmp::Reverse(recording.id));
@@ -278,11 +289,18 @@ impl Logs for Fakes {
     }
 }
 
+/// The account that a name stands for: the beginning of its own bytes.
+pub(super) fn account_of(name: &str) -> AccountId {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(name.bytes()).for_each(|(byte, letter)| *byte = letter);
+    AccountId::from_bytes(bytes)
+}
+
 pub(super) fn recording(label: &str, owner: &str) -> Recording {
     Recording {
         id: SessionId::generate(),
         label: label.to_owned(),
-        owner: owner.to_owned(),
+        owner: Owner { id: account_of(owner), name: owner.to_owned(), account: AccountState::Present },
         state: RecordingState::Anchored,
         durable_bytes: 12_345_678,
         stored_bytes: 2_345_678,
@@ -299,10 +317,23 @@ pub(super) struct Bench {
     pub(super) fakes: Fakes,
     pub(super) view: watch::Sender<Arc<View>>,
     pub(super) router: Router,
+    pub(super) agent_view: watch::Sender<AgentView>,
+    pub(super) payments: watch::Sender<PaymentsPlane>,
     _kept: (watch::Sender<Storage>, watch::Sender<Load>, watch::Sender<Arc<crate::thermal_watch::History>>),
 }
 
 pub(super) fn bench() -> Bench {
+    bench_of(Boot::NotAnAppliance, AgentLink::new(None))
+}
+
+/// After a boot that went so.
+pub(super) fn bench_after(boot: Boot) -> Bench {
+    bench_of(boot, AgentLink::new(None))
+}
+
+/// With this agent, of which nothing is known yet.
+pub(super) fn bench_of(boot: Boot, agent: AgentLink) -> Bench {
+    let boot = Arc::new(boot);
     let fakes = Fakes::default();
     fakes.with(|world| world.claimed = true);
     let clock = Arc::new(FakeClock::new(NOW_MS));
@@ -316,6 +347,8 @@ pub(super) fn bench() -> Bench {
     let mut history = crate::thermal_watch::History::default();
     history.add(48_200);
     let (temperatures, temperatures_out) = watch::channel(Arc::new(history));
+    let (agent_view, agent_out) = watch::channel(AgentView::Absent);
+    let (payments, payments_out) = watch::channel(PaymentsPlane::NotHere);
     let uploads = fakes.clone();
     let pages = Pages {
         view: view_out,
@@ -329,9 +362,15 @@ pub(super) fn bench() -> Bench {
         temperatures: temperatures_out,
         logs: Arc::new(fakes.clone()),
         clock,
+        boot,
+        agent,
+        release: crate::Release::default(),
+        agent_view: agent_out,
+        notes: Vec::new(),
+        payments: payments_out,
         upload: Arc::new(move |who, label, stream| Box::pin(take(uploads.clone(), who, label, stream))),
     };
-    Bench { fakes, view, router: routes(pages), _kept: (storage, load, temperatures) }
+    Bench { fakes, view, agent_view, payments, router: routes(pages), _kept: (storage, load, temperatures) }
 }
 
 async fn take(
@@ -402,7 +441,8 @@ impl Bench {
 
 impl Browser {
     pub(super) async fn get(&mut self, path: &str) -> Reply {
-        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+        let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        self.send(Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap()).await
     }
 
     pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {

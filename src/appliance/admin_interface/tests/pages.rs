@@ -4,7 +4,7 @@ use axum::{body::Body, http::Request};
 use http_body_util::BodyExt;
 use lucid_ports::{Account, Role};
 
-use super::fakes::{HOSTILE, NOW_MS, bench, recording};
+use super::fakes::{HOSTILE, NOW_MS, account_of, bench, recording};
 
 #[tokio::test]
 async fn an_unclaimed_appliance_shows_the_claim_page_only() {
@@ -17,6 +17,11 @@ async fn an_unclaimed_appliance_shows_the_claim_page_only() {
     }
     let page = browser.get("/claim").await;
     assert!(page.status == 200 && page.body.contains("One-time code"));
+    for part in
+        ["Ten wrong tries, by anybody on your network, make a code void", "shows a new one", "within two minutes"]
+    {
+        assert!(page.body.contains(part), "{part}");
+    }
 }
 
 #[tokio::test]
@@ -162,7 +167,7 @@ async fn an_upload_that_is_cut_foreign_or_garbled_is_never_complete() {
 #[tokio::test]
 async fn administrators_manage_accounts() {
     let bench = bench();
-    let account = |name: &str, role| Account { name: name.to_owned(), role, created_ms: NOW_MS };
+    let account = |name: &str, role| Account { id: account_of(name), name: name.to_owned(), role, created_ms: NOW_MS };
     bench.fakes.with(|world| world.accounts = vec![account("ada", Role::Admin)]);
     let mut browser = bench.logged_in("ada").await;
     let csrf = browser.get("/accounts").await.csrf();
@@ -224,7 +229,12 @@ async fn hostile_text_stays_text() {
     let bench = bench();
     bench.fakes.with(|world| {
         world.recordings.push(recording(HOSTILE, "bob"));
-        world.accounts.push(Account { name: HOSTILE.to_owned(), role: Role::User, created_ms: u64::MAX });
+        world.accounts.push(Account {
+            id: account_of(HOSTILE),
+            name: HOSTILE.to_owned(),
+            role: Role::User,
+            created_ms: u64::MAX,
+        });
     });
     let id = bench.fakes.with(|world| world.recordings[0].id);
     let mut browser = bench.logged_in("ada").await;
@@ -234,4 +244,48 @@ async fn hostile_text_stays_text() {
         let body = browser.get(path).await.body;
         assert!(!body.contains("<script>") && !body.contains("<img"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn every_refusal_says_that_the_hardware_is_simulated() {
+    let bench = bench();
+    let mut bob = bench.logged_in("bob").await;
+    let csrf = bob.get("/").await.csrf();
+    let mut pages = vec![];
+    for (path, status) in [
+        ("/audit", 403),
+        ("/sessions/nonsense", 404),
+        ("/blocks/nonsense", 404),
+        ("/nowhere", 404),
+        ("/blocks?before=x", 400),
+        ("/logout", 405),
+    ] {
+        pages.push((path, bob.get(path).await, status));
+    }
+    pages.push(("stale form", bob.post("/logout", &[("csrf", "00")]).await, 403));
+    let foreign = Request::post("/logout").header("sec-fetch-site", "cross-site").body(Body::empty()).unwrap();
+    pages.push(("foreign page", bob.send(foreign).await, 403));
+    let missing = bob.post("/account/password", &[("csrf", &csrf), ("new", "a"), ("again", "b")]).await;
+    pages.push(("passwords that differ", missing, 400));
+    bench.fakes.with(|world| world.away = true);
+    pages.push(("auth-service away", bob.get("/").await, 503));
+    for (what, page, status) in pages {
+        assert_eq!(page.status, status, "{what}");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{what}");
+        assert!(page.body.contains("Simulated hardware.") && page.body.contains("To the overview"), "{what}");
+        assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"), "{what}");
+    }
+    let real = super::fakes::bench();
+    real.view.send_modify(|view| std::sync::Arc::make_mut(view).device = None);
+    let page = real.logged_in("bob").await.get("/audit").await;
+    assert!(page.status == 403 && !page.body.contains("Simulated hardware."));
+}
+
+#[tokio::test]
+async fn a_program_gets_no_page_for_an_address_that_is_nothing() {
+    let bench = bench();
+    let mut bob = bench.logged_in("bob").await;
+    let request = Request::get("/nowhere").header("accept", "*/*").body(Body::empty()).unwrap();
+    let reply = bob.send(request).await;
+    assert_eq!((reply.status, reply.body.as_str(), reply.header("content-type")), (404, "", ""));
 }

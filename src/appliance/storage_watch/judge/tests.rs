@@ -18,8 +18,18 @@ fn directory(inode: u64, free_bytes: u64) -> Seen {
         identity: DirectoryIdentity { device: (8, 1), inode, born: None },
         read_only: false,
         space: Space { size_bytes: 1000 * MIB, free_bytes },
+        in_use: false,
         writing: None,
     }
+}
+
+/// One in which services have their stores.
+fn in_use(free_bytes: u64, writing: Option<Result<(), WriteFault>>) -> Seen {
+    let mut seen = directory(1, free_bytes);
+    if let Seen::Directory { in_use, writing: tried, .. } = &mut seen {
+        (*in_use, *tried) = (true, writing);
+    }
+    seen
 }
 
 fn with(change: impl FnOnce(&mut bool, &mut Option<Result<(), WriteFault>>)) -> Seen {
@@ -49,7 +59,7 @@ fn every_fault_has_a_reason_that_says_what_to_do() {
         let mut memory = Memory::default();
         let storage = memory.judge(&seen, &config());
         assert!(storage.waiting().is_some_and(|reason| reason.contains(part)), "{seen:?}: {storage:?}");
-        assert!(memory.last_was_waiting());
+        assert!(memory.must_test_writing());
     }
 }
 
@@ -82,4 +92,31 @@ fn the_same_directory_may_go_and_come_back() {
     assert!(memory.judge(&directory(1, 500 * MIB), &config()).waiting().is_none());
     assert!(memory.judge(&Seen::Absent, &config()).waiting().is_some());
     assert!(memory.judge(&directory(1, 500 * MIB), &config()).waiting().is_none());
+}
+
+#[test]
+fn a_full_disk_that_is_in_use_stays_usable_and_short_of_room() {
+    let mut memory = Memory::default();
+    // The reserve says nothing about a quota: only writing shows that it is used up.
+    let steps = [
+        (in_use(FULL_BYTES - 1, None), true),
+        (in_use(0, Some(Err(WriteFault::Full))), true),
+        (in_use(500 * MIB, Some(Err(WriteFault::Full))), true),
+        (in_use(500 * MIB, Some(Ok(()))), false),
+    ];
+    for (seen, short) in steps {
+        match memory.judge(&seen, &config()) {
+            Storage::Ready { low, .. } => assert_eq!(low, short, "{seen:?}"),
+            other => panic!("{seen:?}: {other:?}"),
+        }
+        assert_eq!(memory.must_test_writing(), short, "{seen:?}");
+    }
+}
+
+#[test]
+fn other_faults_of_a_full_disk_in_use_are_waited_for() {
+    for fault in [WriteFault::ReadOnly, WriteFault::Denied, WriteFault::Other("I/O error".to_owned())] {
+        let storage = Memory::default().judge(&in_use(0, Some(Err(fault))), &config());
+        assert!(storage.waiting().is_some(), "{storage:?}");
+    }
 }

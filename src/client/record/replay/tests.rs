@@ -98,3 +98,19 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn half_full_is_told_while_it_is_so() {
+    let replay = Arc::new(Replay::new(0, 8));
+    replay.push(Bytes::from_static(b"1234")).await;
+    let waiting = tokio::spawn({
+        let replay = Arc::clone(&replay);
+        async move { replay.half_full().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    replay.push(Bytes::from_static(b"5")).await;
+    waiting.await.unwrap();
+    // Whoever comes later learns of it, too.
+    replay.half_full().await;
+}

@@ -1,6 +1,6 @@
 //! Accounts and the audit log.
 
-use lucid_ports::{AuditEntry, Role};
+use lucid_ports::{AccountLookup as _, AccountState, AuditEntry, Role};
 
 use super::*;
 
@@ -22,6 +22,40 @@ async fn accounts_are_added_listed_and_removed() {
     assert!(matches!(refused, Err(AccountError::Unknown { .. })));
     let refused = running.accounts.reset_password("admin", "zoe", secret(PASSWORD)).await;
     assert!(matches!(refused, Err(AccountError::Unknown { .. })));
+}
+
+#[tokio::test]
+async fn a_name_that_comes_back_is_another_account() {
+    let appliance = Appliance::new();
+    let (running, _) = appliance.start_claimed().await;
+    let add = || running.accounts.add("admin", "zoe".to_owned(), secret(PASSWORD), Role::User);
+    add().await.unwrap();
+    let first = running.login("zoe", PASSWORD).await.unwrap();
+    let id = running.who(&first).unwrap().account;
+    assert_eq!(running.accounts.account_state(id), AccountState::Present);
+    running.accounts.set_role("admin", "zoe", Role::Developer).await.unwrap();
+    running.accounts.reset_password("admin", "zoe", secret("another good password")).await.unwrap();
+    let same = running.login("zoe", "another good password").await.unwrap();
+    assert_eq!(running.who(&same).unwrap().account, id, "what changes about an account is not who it is");
+
+    running.accounts.remove("admin", "zoe").await.unwrap();
+    assert_eq!(running.accounts.account_state(id), AccountState::Removed);
+    add().await.unwrap();
+    let second = running.login("zoe", PASSWORD).await.unwrap();
+    let other = running.who(&second).unwrap().account;
+    assert_ne!(other, id);
+    assert_eq!(running.who(&first), Err(AuthError::Revoked));
+    let states = [id, other].map(|account| running.accounts.account_state(account));
+    assert_eq!(states, [AccountState::Removed, AccountState::Present]);
+
+    let listed = running.accounts.accounts().await.unwrap();
+    assert!(listed.iter().any(|account| account.name == "zoe" && account.id == other));
+    let lookup = running.accounts.clone();
+    running.stop().await;
+    assert_eq!(lookup.account_state(other), AccountState::Unknown, "nobody is there to say");
+    let running = appliance.start().await;
+    let states = [id, other].map(|account| running.accounts.account_state(account));
+    assert_eq!(states, [AccountState::Removed, AccountState::Present], "ids are kept over a restart");
 }
 
 #[tokio::test]
@@ -76,7 +110,7 @@ async fn the_audit_log_tells_who_did_what() {
     assert!(entries[0].detail.starts_with("a\u{fffd}bxx"));
     assert!(entries.iter().any(|entry| entry.action == "login" && entry.peer == "192.168.1.20"));
     let expected = [
-        "admin account removed: `zoe`",
+        "admin account removed: `zoe`; its recordings stay",
         "admin role changed: `zoe` to developer",
         "admin logout: ok",
         "zoe login: ok",
@@ -88,4 +122,17 @@ async fn the_audit_log_tells_who_did_what() {
     ];
     assert_eq!(running.audited().await[1..], expected);
     assert_eq!(running.accounts.audit(2).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_password_is_checked_again_without_a_new_log_in() {
+    let appliance = Appliance::new();
+    let (running, tokens) = appliance.start_claimed().await;
+    running.accounts.prove("restart", login("admin", PASSWORD, "192.168.1.20")).await.unwrap();
+    let wrong = running.accounts.prove("restart", login("admin", "a wrong password", "192.168.1.20")).await;
+    assert!(matches!(wrong, Err(AccountError::WrongCredentials)));
+    assert!(running.audited().await.contains(&"admin restart: refused: wrong name or password".to_owned()));
+    let status = serde_json::to_value(&*running.handle.status().unwrap()).unwrap();
+    assert_eq!(status["sessions"], 1, "{status}");
+    assert!(running.who(&tokens).is_ok());
 }

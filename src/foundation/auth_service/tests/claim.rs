@@ -94,8 +94,8 @@ async fn a_void_code_that_was_made_here_is_replaced_after_a_minute() {
 #[tokio::test]
 async fn a_void_code_of_the_provisioning_stays_void() {
     const GIVEN: &str = "GIVEN-1234-5678-9ABC";
-    let appliance = Appliance::new();
-    let running = appliance.start_with(Config { claim_code: Some(secret(GIVEN)), ..Appliance::config() }).await;
+    let appliance = Appliance::provisioned(GIVEN);
+    let running = appliance.start().await;
     for _ in 0..10 {
         running.claim("WRONG-WRONG-WRONG").await.err().unwrap();
     }
@@ -128,16 +128,15 @@ async fn a_restart_makes_a_new_code_but_no_more_tries_a_minute() {
 
 #[tokio::test]
 async fn tries_of_a_code_handed_in_are_counted_over_restarts() {
-    let appliance = Appliance::new();
-    let provisioned = || Config { claim_code: Some(secret("abcd-efgh-jkmn")), ..Appliance::config() };
+    let appliance = Appliance::provisioned("abcd-efgh-jkmn");
     for left in (0..10).rev() {
-        let running = appliance.start_with(provisioned()).await;
+        let running = appliance.start().await;
         let wrong = running.claim("0000-0000-0000").await;
         assert!(matches!(wrong, Err(AccountError::WrongCode { tries_left }) if tries_left == left));
         running.stop().await;
     }
     assert!(appliance.shown.lock().unwrap().is_empty(), "a code handed in is not shown");
-    let running = appliance.start_with(provisioned()).await;
+    let running = appliance.start().await;
     appliance.clock.advance(MINUTE_MS);
     assert!(matches!(running.claim("abcd-efgh-jkmn").await, Err(AccountError::WrongCode { .. })));
     running.claim(&appliance.code()).await.unwrap();
@@ -145,16 +144,15 @@ async fn tries_of_a_code_handed_in_are_counted_over_restarts() {
 
 #[tokio::test]
 async fn a_code_handed_in_is_understood_as_people_type_it() {
-    let appliance = Appliance::new();
-    let config = Config { claim_code: Some(secret("K0M1-3XWT-9HBD")), ..Appliance::config() };
-    let running = appliance.start_with(config).await;
+    let appliance = Appliance::provisioned("K0M1-3XWT-9HBD\n");
+    let running = appliance.start().await;
     running.claim(" komL 3xwt9hbd\n").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_guessable_code_is_refused_at_the_start() {
-    let appliance = Appliance::new();
-    let running = appliance.launch(Config { claim_code: Some(secret("hunter2----------")), ..Appliance::config() });
+    let appliance = Appliance::provisioned("hunter2----------");
+    let running = appliance.launch(Appliance::config());
     let mut life = running.handle.life();
     let life = life.wait_for(|life| matches!(life, Life::Backoff { .. })).await.unwrap();
     assert!(matches!(&*life, Life::Backoff { cause, .. } if cause.contains("has 7 letters and digits")), "{life:?}");
@@ -198,4 +196,63 @@ async fn of_claims_at_the_same_time_one_wins_and_its_recovery_key_is_the_last_on
     assert_eq!(won.len(), 1);
     assert_eq!(*won[0].recovery_key, format!("KEY-{}", appliance.recovery.issued.load(Ordering::SeqCst)));
     assert_eq!(running.accounts.accounts().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_code_handed_in_is_destroyed_by_the_claim() {
+    let appliance = Appliance::provisioned("K0M1-3XWT-9HBD");
+    let running = appliance.start().await;
+    running.claim("WRONG-WRONG-WRONG").await.err().unwrap();
+    assert!(appliance.code_file().exists(), "a wrong try leaves it");
+    running.claim("K0M1-3XWT-9HBD").await.unwrap();
+    while appliance.code_file().exists() {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+
+    // What a power cut right after the claim leaves.
+    std::fs::write(appliance.code_file(), "K0M1-3XWT-9HBD").unwrap();
+    let running = appliance.start().await;
+    assert!(!appliance.code_file().exists());
+    assert!(matches!(running.claim("K0M1-3XWT-9HBD").await, Err(AccountError::AlreadyClaimed)));
+}
+
+#[tokio::test]
+async fn a_code_file_that_can_not_be_read_is_no_leave_for_another_code() {
+    let appliance = Appliance::provisioned(&"A".repeat(2000));
+    let running = appliance.launch(Appliance::config());
+    let mut life = running.handle.life();
+    let life = life.wait_for(|life| matches!(life, Life::Backoff { .. })).await.unwrap();
+    assert!(matches!(&*life, Life::Backoff { cause, .. } if cause.contains("claim.code")), "{life:?}");
+    assert!(appliance.shown.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_locked_appliance_makes_no_code_and_takes_none() {
+    const GIVEN: &str = "K0M1-3XWT-9HBD";
+    let appliance = Appliance::provisioned(GIVEN);
+    let locked = || Config { locked: Some("the state is lost: flash again".to_owned()), ..Appliance::config() };
+    let running = appliance.start_with(locked()).await;
+    let is_locked =
+        |error: AccountError| matches!(error, AccountError::Locked { .. }) && error.to_string().contains("flash");
+    assert!(is_locked(running.claim(GIVEN).await.err().unwrap()));
+    assert!(is_locked(running.accounts.claimed().unwrap_err()));
+    assert!(is_locked(running.login("admin", PASSWORD).await.err().unwrap()));
+    assert!(is_locked(running.accounts.refresh("x").await.err().unwrap()));
+    appliance.clock.advance(DAY_MS);
+    tick(&running).await;
+    assert!(appliance.shown.lock().unwrap().is_empty(), "no code is made");
+    assert!(appliance.code_file().exists(), "and none is used up");
+    let health = AuthService::health(&running.handle.status().unwrap());
+    assert!(matches!(health, Health::Waiting { reason } if reason.contains("flash again")));
+    running.stop().await;
+
+    // With its state back, the appliance is what it was.
+    let running = appliance.start().await;
+    running.claim(GIVEN).await.unwrap();
+    running.stop().await;
+    let running = appliance.start_with(locked()).await;
+    assert!(running.accounts.claimed().unwrap(), "one that has accounts is not locked");
+    assert_eq!(AuthService::health(&running.handle.status().unwrap()), Health::Healthy);
+    running.login("admin", PASSWORD).await.unwrap();
 }

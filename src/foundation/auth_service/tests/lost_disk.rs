@@ -74,6 +74,8 @@ async fn core(disk: &Disk, state: &Path) -> Arc<Core> {
         recovery: Arc::new(LastDeed(disk.clone())),
         throttle: Mutex::new(Throttle::new(5, 900)),
         code: Mutex::default(),
+        code_file: PathBuf::new(),
+        locked: None,
         announce: Arc::new(|_| ()),
         changing: tokio::sync::Mutex::default(),
         recovering: tokio::sync::Mutex::default(),
@@ -82,7 +84,7 @@ async fn core(disk: &Disk, state: &Path) -> Arc<Core> {
         refresh_token_s: 86_400,
     });
     let password = core.hash(secret(PASSWORD)).await.unwrap();
-    let admin = AccountRow { role: Role::Admin, created_ms: NOW_MS, password };
+    let admin = AccountRow { id: lucid_ports::AccountId::generate(), role: Role::Admin, created_ms: NOW_MS, password };
     core.store.write(move |tx| tx.put(&ACCOUNTS, "admin", &admin)).await.unwrap();
     core.door.load(&core.store).unwrap();
     core

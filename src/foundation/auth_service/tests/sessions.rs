@@ -228,7 +228,7 @@ async fn an_account_has_so_many_log_ins_and_ended_ones_are_dropped() {
     assert_eq!(running.who(&oldest), Err(AuthError::Revoked));
     assert!(running.who(newest.as_ref().unwrap()).is_ok());
     let status = serde_json::to_value(&*running.handle.status().unwrap()).unwrap();
-    assert_eq!(status, json!({"claimed": true, "accounts": 1, "sessions": SESSIONS_MAX}));
+    assert_eq!(status, json!({"claimed": true, "accounts": 1, "sessions": SESSIONS_MAX, "locked": null}));
     running.stop().await;
 
     appliance.clock.advance(7 * DAY_MS + 1);

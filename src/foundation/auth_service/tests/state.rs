@@ -74,3 +74,20 @@ async fn lost_accounts_do_not_make_the_appliance_claimable() {
     assert!(cause.contains("is gone, but its marker"), "{cause}");
     assert!(matches!(running.claim(&appliance.code()).await, Err(AccountError::Unavailable)));
 }
+
+/// A file from before accounts had ids: nothing of it is guessed, and nothing is changed.
+#[tokio::test]
+async fn accounts_of_a_former_schema_are_refused_and_left_alone() {
+    static FORMER: lucid_store::Schema =
+        lucid_store::Schema { name: NAME, version: SCHEMA.version - 1, migrations: &[], readable_by_previous: false };
+    let appliance = Appliance::new();
+    let dir = appliance.state.path().join("auth-service");
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("auth-service.redb");
+    drop(Store::open(&path, &FORMER, Options::default()).unwrap());
+    let running = appliance.launch(Appliance::config());
+    let cause = failed(&running).await;
+    assert!(cause.contains("from version 1 to 2"), "{cause}");
+    running.stop().await;
+    drop(Store::open(&path, &FORMER, Options::default()).unwrap());
+}

@@ -2,10 +2,18 @@
 //!
 //! Each test has a directory, ports and processes of its own, and ends only processes that it started. Nothing waits for
 //! a duration: tests poll for a state, with a limit. Some faults need root and a Linux that allows mounts: those tests
-//! fail elsewhere, and say what to do. Programs used: `age`, `libfaketime`, `promtool`, `mkfs.ext4`, `mount`.
+//! fail elsewhere, and say what to do. Programs used: `age`, `faketime`, `promtool`, `mkfs.ext4`, `mount`, `umount`,
+//! `findmnt`, `losetup`, `openssl`, `python3`, `qemu-storage-daemon`, `setpriv`; `.ci/setup` installs them.
 //!
-//! `LUCID_KILLS` sets how often the server is killed during one recording (default 8); `LUCID_SEED` repeats a run.
+//! `LUCID_KILLS` sets how often the server is killed during one recording, and `LUCID_CUTS` how often its power is cut
+//! (8 each unless set); `LUCID_SEED` repeats a run.
 
+#[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod activation;
+#[cfg(test)]
+mod agent;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
@@ -19,6 +27,8 @@ mod data_dir;
 #[cfg(test)]
 mod disk_full;
 #[cfg(test)]
+mod first_start;
+#[cfg(test)]
 mod flood;
 #[cfg(test)]
 mod hostile;
@@ -26,6 +36,10 @@ mod hostile;
 mod observed;
 #[cfg(test)]
 mod offline;
+#[cfg(test)]
+mod payments;
+#[cfg(test)]
+mod power;
 #[cfg(test)]
 mod proof;
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::bench::{Owner, Place, assert_same, eventually, mix, send, text};
 
 /// Three chunks and a bit.
@@ -71,37 +69,83 @@ fn a_recording_is_anchored_proven_restored_and_deleted() {
     owner.wait_for_all();
 }
 
+/// Whatever checkpoint somebody holds, commands lead from it to `PROVEN`; the verifier's answer names them.
 #[test]
-fn checkpoints_kept_elsewhere_prove_an_export() {
+fn a_checkpoint_kept_elsewhere_proves_an_export() {
     let place = Place::new();
     let running = place.start();
     let owner = Owner::claim(&place, &running);
+    let old = checkpoint(&place, "old");
     let id = record(&place, "recording.bin", &mix(2, BYTES));
-    let before = place.cli(&["checkpoint"]).expect(0).text();
+    owner.wait_for_block_above(owner.session(&id).unwrap()["block_height"].as_u64().unwrap());
+    let before = checkpoint(&place, "before");
     owner.wait_for_block_above(owner.head()["height"].as_u64().unwrap());
 
-    // Taken before the export: the export is asked to hold for it, too.
-    let query: String = before.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let archive = owner.get(&format!("/api/sessions/{id}/export?checkpoint={query}")).expect(200).body;
-    let exported = place.path("exported");
-    tar::Archive::new(&archive[..]).unpack(&exported).unwrap();
-    verify(&place, &exported, Some(&place.file("before", before.as_bytes())), 0, "PROVEN");
+    // Held when the export is made: the export is made for it.
+    let exported = place.path("for-before");
+    place.cli(&["export", &id, text(&exported), "--checkpoint", text(&before)]).expect(0);
+    verify(&place, &exported, Some(&before), 0, "PROVEN");
 
-    // Taken after it: a consistency path leads from one to the other.
+    // Older than the recording: it can't know of it, and both commands say how to go on from it.
+    let dir = place.path("for-old");
+    place.cli(&["export", &id, text(&dir), "--checkpoint", text(&old)]).expect_error("lucid checkpoint --extends");
+    assert!(!dir.exists());
+    place.file("newer", &place.cli(&["checkpoint", "--extends", text(&old)]).expect(0).stdout);
+    place.cli(&["export", &id, text(&dir), "--checkpoint", "newer"]).expect(0);
+    verify(&place, &dir, Some(Path::new("newer")), 0, "PROVEN");
+    let exported = export(&place, &id, "exported");
+    follow(&place, &exported, &old, "older than the block");
+
+    // Taken after the export was made, or before it and not named then.
     owner.wait_for_block_above(owner.head()["height"].as_u64().unwrap());
-    let after = place.cli(&["checkpoint"]).expect(0).text();
-    verify(&place, &exported, Some(&place.file("alone", after.as_bytes())), 3, "consistency path");
-    let size = |note: &str| note.lines().nth(1).unwrap().to_owned();
-    let of_export = std::fs::read_to_string(exported.join("checkpoint")).unwrap();
-    let target = format!("/api/chain/consistency?old={}&new={}", size(&of_export), size(&after));
-    let path = send(place.dashboard(), "GET", &target, &[], b"").expect(200).json();
-    let lines: String = path["path"].as_array().unwrap().iter().map(consistency_line).collect();
-    verify(&place, &exported, Some(&place.file("after", format!("{lines}{after}").as_bytes())), 0, "PROVEN");
+    let after = checkpoint(&place, "after");
+    for kept in [&before, &after] {
+        follow(&place, &exported, kept, "no consistency path");
+    }
+    foreign_checkpoints_lead_nowhere(&place, &exported, &after);
 }
 
-fn consistency_line(hash: &Value) -> String {
-    let bytes = data_encoding::HEXLOWER.decode(hash.as_str().unwrap().as_bytes()).unwrap();
-    format!("consistency {}\n", data_encoding::BASE64.encode(&bytes))
+/// Verifies in vain, runs the commands that the answer names, the last of which is `lucid verify`, and expects
+/// `PROVEN`.
+fn follow(place: &Place, exported: &Path, kept: &Path, doubt: &str) {
+    let said = place.cli(&["verify", text(exported), "--trust", text(kept)]).expect(3).text();
+    assert!(said.contains(doubt), "{said}");
+    let mut commands: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("    lucid ")).collect();
+    let last = commands.pop().unwrap_or_else(|| panic!("no command is named: {said}"));
+    for command in commands {
+        let (command, name) = command.split_once(" > ").unwrap_or_else(|| panic!("{command}"));
+        let said = place.cli(&command.split(' ').collect::<Vec<_>>()).expect(0).stdout;
+        // Relative, as the next command names it: the command line runs in the place.
+        place.file(name, &said);
+    }
+    let proven = place.cli(&last.split(' ').collect::<Vec<_>>()).expect(0).text();
+    assert!(proven.contains("PROVEN"), "{proven}");
+}
+
+/// A checkpoint of another box, and one that this box has not signed.
+fn foreign_checkpoints_lead_nowhere(place: &Place, exported: &Path, own: &Path) {
+    let other = Place::new();
+    let running = other.start();
+    Owner::claim(&other, &running);
+    let foreign = checkpoint(&other, "foreign");
+    let own = std::fs::read_to_string(own).unwrap();
+    let size = own.lines().nth(1).unwrap();
+    let forged = place.file("forged", own.replacen(&format!("\n{size}\n"), &format!("\n{size}0\n"), 1).as_bytes());
+    for path in [&foreign, &forged] {
+        let refused = place.cli(&["checkpoint", "--extends", text(path)]);
+        assert!(refused.text().is_empty(), "{}", refused.text());
+        refused.expect_error("find the key of this appliance");
+    }
+    let refused = place.cli(&["consistency", text(&foreign), text(exported)]);
+    assert!(refused.text().is_empty(), "{}", refused.text());
+    refused.expect_error("NOT the same chain");
+    place.cli(&["consistency", text(&key(place, "key")), text(exported)]).expect_error("is a key");
+}
+
+/// Keeps the present checkpoint in a file of the place.
+fn checkpoint(place: &Place, name: &str) -> PathBuf {
+    let note = place.cli(&["checkpoint"]).expect(0).text();
+    place.file(name, note.as_bytes())
 }
 
 /// Runs `lucid verify`.
@@ -143,6 +187,8 @@ fn one_flipped_bit_is_named(place: &Place, exported: &Path, key: &Path) {
 }
 
 fn the_chain_extends_the_checkpoint(place: &Place, early: &Path) {
-    let said = place.cli(&["checkpoint", "--extends", text(early)]).expect(0).text();
-    assert!(said.contains("extends"), "{said}");
+    let outcome = place.cli(&["checkpoint", "--extends", text(early)]).expect(0);
+    assert!(outcome.stderr.contains("extends"), "{}", outcome.stderr);
+    place.file("newer", &outcome.stdout);
+    place.cli(&["checkpoint", "--extends", "newer"]).expect(0);
 }

@@ -25,8 +25,19 @@ impl Owner {
     /// Claims a fresh box, and logs the command line in.
     #[track_caller]
     pub(crate) fn claim(place: &Place, running: &Running) -> Self {
-        let code = running.claim_code();
+        Self::claim_with(place, running, running.claim_code())
+    }
+
+    /// Claims a box with a code that is known.
+    #[track_caller]
+    pub(crate) fn claim_with(place: &Place, running: &Running, code: String) -> Self {
         wait_for_health(place.port("session-storage"), "healthy");
+        Self::claim_at_once(place, running, code)
+    }
+
+    /// Claims a box, whether or not it has a data disk.
+    #[track_caller]
+    pub(crate) fn claim_at_once(place: &Place, running: &Running, code: String) -> Self {
         let body = json!({ "code": code, "name": NAME, "password": PASSWORD }).to_string();
         let json_body = [("Content-Type", "application/json")];
         let reply = send(place.dashboard(), "POST", "/api/auth/claim", &json_body, body.as_bytes()).expect(201).json();
@@ -60,6 +71,36 @@ impl Owner {
     #[track_caller]
     pub(crate) fn get(&self, target: &str) -> Reply {
         self.ask("GET", target, &[], b"")
+    }
+
+    /// A page of the dashboard, as a browser gets it.
+    #[track_caller]
+    pub(crate) fn page(&self, target: &str) -> Reply {
+        let cookie = format!("lucid_session={}", self.access_token);
+        send(self.port, "GET", target, &[("Cookie", &cookie), ("Accept", "text/html")], b"")
+    }
+
+    /// Waits until a page shows these words, and gives it.
+    #[track_caller]
+    pub(crate) fn wait_for_page(&self, target: &str, words: &str) -> String {
+        eventually(&format!("`{words}` on {target}"), LONG, || {
+            let page = self.page(target).expect(200).text();
+            if page.contains(words) { Ok(page) } else { Err(page) }
+        })
+    }
+
+    /// Sends a form of the dashboard, as a browser does; `from` is the page with it.
+    #[track_caller]
+    pub(crate) fn submit(&self, from: &str, to: &str, fields: &[(&str, &str)]) -> Reply {
+        let page = self.page(from).expect(200).text();
+        let (_, rest) = page.split_once("name=\"csrf\" value=\"").expect("the page has a form");
+        let token = &rest[..rest.find('"').unwrap()];
+        let pairs = fields.iter().copied().chain([("csrf", token)]);
+        let body = pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+        let cookie = format!("lucid_session={}", self.access_token);
+        let kind = ("Content-Type", "application/x-www-form-urlencoded");
+        let headers = [("Cookie", cookie.as_str()), kind, ("Sec-Fetch-Site", "same-origin")];
+        send(self.port, "POST", to, &headers, body.as_bytes())
     }
 
     #[track_caller]

@@ -106,15 +106,25 @@ impl Place {
 
     /// Starts the box, and waits for nothing.
     pub(crate) fn launch(&self) -> Running {
+        self.launch_as(self.server_command("dev"))
+    }
+
+    /// Starts the box by a command of the test's own.
+    pub(crate) fn launch_as(&self, command: Command) -> Running {
+        Running::start(command, self.path("stdout"), self.path("stderr"))
+    }
+
+    /// What starts the box: `run` as an appliance, `dev` as on a developer's machine.
+    pub(crate) fn server_command(&self, mode: &str) -> Command {
         let config = self.file("lucid.toml", self.config.as_bytes());
         let mut command = self.lucid();
-        command.args(["dev", "--config"]).arg(config);
+        command.args([mode, "--config"]).arg(config);
         command.env("LUCID_DATA_DIR", &self.data).env("LUCID_STATE_DIR", &self.state);
         for (service, variable) in LISTENING {
             command.env(variable, self.port(service).to_string());
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        Running::start(command, self.path("stdout"), self.path("stderr"))
+        command
     }
 
     /// The program, with nothing of this machine's environment but the search path.
@@ -144,7 +154,7 @@ pub(crate) fn text(path: &Path) -> &str {
 
 /// A port that nobody uses. Below the range from which the system takes ports of outgoing connections, and apart for
 /// each process, so that it stays free until the box takes it.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u32 = 15_000;
     const SPAN: u32 = 17_000;

@@ -1,0 +1,138 @@
+//! Orders to the agent: given by an administrator who has given the password again, and written down before.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use lucid_agent_protocol::{RefusalCode, Reply, Request};
+use lucid_http::ConnectionInfo;
+use lucid_ports::{AccountError, Identity, Login};
+use maud::{Markup, html};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::{app::App, format, login};
+use crate::agent_link::AgentError;
+
+/// Longer than the agent needs to begin anything, and shorter than a request may take.
+const ORDER_MAX: Duration = Duration::from_secs(20);
+/// For one of several questions in that time.
+const QUESTION_MAX: Duration = Duration::from_secs(5);
+/// Between them. Services look up from what they do within a second or two.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is to be done.
+pub(super) struct Order {
+    pub(super) request: Request,
+    /// As the audit log names it.
+    pub(super) action: &'static str,
+    pub(super) detail: String,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotDone {
+    #[error("{0}")]
+    Password(AccountError),
+    #[error("{0}")]
+    Agent(AgentError),
+    #[error("{0}")]
+    Field(String),
+}
+
+/// Has the agent carry it out.
+pub(super) async fn carry_out(
+    app: &App,
+    who: &Identity,
+    connection: &ConnectionInfo,
+    password: Zeroizing<String>,
+    order: Order,
+) -> Result<(), NotDone> {
+    begin(app, who, connection, password, &order).await?;
+    let asked = app.pages.agent.ask(order.request.clone(), ORDER_MAX).await;
+    end(app, who, connection, &order, asked).await
+}
+
+/// The same, once no service has anything open on the data disk any more.
+pub(super) async fn carry_out_unused(
+    app: &App,
+    who: &Identity,
+    connection: &ConnectionInfo,
+    password: Zeroizing<String>,
+    order: Order,
+) -> Result<(), NotDone> {
+    begin(app, who, connection, password, &order).await?;
+    let released = app.pages.release.begin();
+    let asked = ask_until_unused(app, &order.request).await;
+    drop(released);
+    end(app, who, connection, &order, asked).await
+}
+
+/// Asks again while something is open, for [`ORDER_MAX`] and what one more question takes.
+async fn ask_until_unused(app: &App, request: &Request) -> Result<Reply, AgentError> {
+    let until = Instant::now() + ORDER_MAX;
+    loop {
+        let asked = app.pages.agent.ask(request.clone(), QUESTION_MAX).await;
+        let is_busy = matches!(&asked, Err(AgentError::Refused(refusal)) if refusal.code == RefusalCode::Busy);
+        if !is_busy || Instant::now() >= until {
+            return asked;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Proves who gives the order, and writes it down.
+async fn begin(
+    app: &App,
+    who: &Identity,
+    connection: &ConnectionInfo,
+    password: Zeroizing<String>,
+    order: &Order,
+) -> Result<(), NotDone> {
+    let peer = connection.peer.ip();
+    let proof = Login { name: who.user.clone(), password, peer };
+    app.pages.accounts.prove(order.action, proof).await.map_err(NotDone::Password)?;
+    // Before, because a box that restarts writes nothing afterwards.
+    app.note(who, peer, order.action, order.detail.clone()).await;
+    tracing::info!(user = who.user, action = order.action, detail = order.detail, "asking the agent");
+    Ok(())
+}
+
+/// Writes down what was not done after all.
+async fn end(
+    app: &App,
+    who: &Identity,
+    connection: &ConnectionInfo,
+    order: &Order,
+    asked: Result<Reply, AgentError>,
+) -> Result<(), NotDone> {
+    let Err(error) = asked else { return Ok(()) };
+    app.note(who, connection.peer.ip(), order.action, format!("{}: not done: {error}", order.detail)).await;
+    Err(NotDone::Agent(error))
+}
+
+impl NotDone {
+    /// The page that says so, with the status that programs expect.
+    pub(super) fn shown(&self, page: Markup) -> Response {
+        let status = match self {
+            Self::Password(error) => return login::refused(error, page),
+            Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Agent(AgentError::Refused(_) | AgentError::Absent) => StatusCode::CONFLICT,
+            Self::Agent(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, page).into_response()
+    }
+
+    /// What a page says of it, at its head.
+    pub(super) fn alert(&self) -> Markup {
+        html! { p.notice.bad role="alert" { (format::sentence(self)) } }
+    }
+}
+
+/// The field for the password that proves again who gives an order. `id` is its own on the page.
+pub(super) fn password_field(id: &str) -> Markup {
+    html! {
+        label for=(id) { "Your password" }
+        input id=(id) name="password" type="password" autocomplete="current-password" required maxlength="1024";
+    }
+}

@@ -1,0 +1,75 @@
+//! The supervisor's side: asks the payments plane how it is, again and again.
+
+use std::{
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use lucid_agent_protocol::{FrameError, receive, send};
+use lucid_appliance::admin_interface::PaymentsPlane;
+use tokio::sync::watch::{Receiver, channel};
+
+use super::{PlaneStatus, Reply, Request};
+
+/// The plane is asked this often; asked for the first time, systemd starts it.
+const PERIOD: Duration = Duration::from_secs(10);
+/// It answers from memory. Under a second on an idle box; some to spare for one that is being started.
+const REPLY_MAX: Duration = Duration::from_secs(5);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error("it can't be reached at `{}` ({source})", socket.display())]
+    Connect { socket: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Exchange(#[from] FrameError),
+    #[error("it hung up without an answer")]
+    HungUp,
+}
+
+/// How the plane behind `socket` is, kept up to date. Must be called on the runtime.
+pub(crate) fn watch(socket: Option<PathBuf>) -> Receiver<PaymentsPlane> {
+    let Some(socket) = socket else { return channel(PaymentsPlane::NotHere).1 };
+    let (tell, plane) = channel(PaymentsPlane::Unknown { reason: "it was not asked yet".to_owned() });
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(PERIOD);
+        while !tell.is_closed() {
+            ticks.tick().await;
+            let socket = socket.clone();
+            let asked = tokio::task::spawn_blocking(move || ask(&socket)).await;
+            let seen =
+                asked.map_or_else(|error| unknown(&error), |asked| asked.map_or_else(|error| unknown(&error), told));
+            tell.send_if_modified(|known| {
+                let changed = *known != seen;
+                if let (true, PaymentsPlane::Unknown { reason }) = (changed, &seen) {
+                    tracing::warn!(reason, "the payments plane does not answer");
+                }
+                *known = seen;
+                changed
+            });
+        }
+    });
+    plane
+}
+
+fn unknown(error: &dyn std::error::Error) -> PaymentsPlane {
+    PaymentsPlane::Unknown { reason: error.to_string() }
+}
+
+fn told(PlaneStatus { plane: _, state: _, version }: PlaneStatus) -> PaymentsPlane {
+    PaymentsPlane::Idle { version }
+}
+
+/// Asks once. Blocking, for twice [`REPLY_MAX`] at most but where the plane sends its answer byte by byte.
+fn ask(socket: &Path) -> Result<PlaneStatus, AskError> {
+    let connect = |source| AskError::Connect { socket: socket.to_owned(), source };
+    let mut stream = UnixStream::connect(socket).map_err(connect)?;
+    stream.set_read_timeout(Some(REPLY_MAX)).map_err(connect)?;
+    stream.set_write_timeout(Some(REPLY_MAX)).map_err(connect)?;
+    send(&mut stream, &Request::Status {})?;
+    match receive(&mut stream)? {
+        Some(Reply::Status(status)) => Ok(status),
+        None => Err(AskError::HungUp),
+    }
+}
