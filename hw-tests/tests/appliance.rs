@@ -106,9 +106,10 @@ fn wait_until_healthy(run: &Run, owner: &Owner) {
     let mut last = Vec::new();
     until(run, "every service to be healthy", || {
         let services = owner.services();
-        let unwell: Vec<_> = services.iter().filter(|service| !well(service)).map(Value::to_string).collect();
+        let show = |service: &Value| format!("{} {}", service["name"], service["health"]);
+        let unwell: Vec<_> = services.iter().filter(|service| !well(service)).map(show).collect();
         if unwell != last {
-            println!("{:4} s: not healthy: {unwell:#?}", run.elapsed().as_secs());
+            println!("{:4} s: not healthy: {unwell:?}", run.elapsed().as_secs());
             last.clone_from(&unwell);
         }
         unwell.is_empty()

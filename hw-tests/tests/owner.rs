@@ -120,7 +120,8 @@ impl Owner {
 /// The last certificate of the chain that a port shows.
 fn authority(port: u16) -> String {
     let address = format!("127.0.0.1:{port}");
-    let shown = succeed(Command::new("openssl").args(["s_client", "-showcerts", "-connect", &address]));
+    let shown =
+        succeed(Command::new("timeout").args(["60", "openssl", "s_client", "-showcerts", "-connect", &address]));
     let begin = shown.rfind("-----BEGIN CERTIFICATE-----").expect("a certificate");
     assert!(shown[..begin].contains("-----BEGIN CERTIFICATE-----"), "leaf and authority: {shown}");
     let end = "-----END CERTIFICATE-----";

@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
 
 use lucid_hw_tests::machine::Run;
 use serde_json::json;
 
 /// Ports that are tried at a time; each takes a socket of QEMU's.
 const AT_A_TIME: usize = 128;
+
+/// A port that drops what it is sent is known by its silence alone. QEMU asks again every few seconds, so that a first
+/// question that was lost in the burst is answered within this time.
+const SILENCE: Duration = Duration::from_secs(12);
 
 /// How far a connection to a port of the guest came.
 struct Connection {
@@ -32,8 +37,13 @@ fn connections(run: &mut Run) -> Vec<Connection> {
     shown.lines().filter_map(read).collect()
 }
 
-/// Which of `ports` accept a connection. `control` must be one that does: it is tried last, so that its answer tells
-/// that the others' are there, too.
+/// Every port that is forwarded.
+fn forwards(run: &mut Run) -> impl Iterator<Item = Connection> {
+    connections(run).into_iter().filter(|connection| connection.state == "HOST_FORWARD")
+}
+
+/// Which of `ports` accept a connection. `control` must be one that does: silence counts from its answer on, so that a
+/// slow machine is not taken for a silent one.
 pub(crate) fn open_ports(run: &mut Run, ports: &BTreeSet<u16>, control: u16) -> BTreeSet<u16> {
     let ports: Vec<u16> = ports.iter().copied().filter(|port| *port != control).collect();
     let mut open = BTreeSet::from([control]);
@@ -44,34 +54,38 @@ pub(crate) fn open_ports(run: &mut Run, ports: &BTreeSet<u16>, control: u16) -> 
 }
 
 fn answering(run: &mut Run, ports: &[u16], control: u16) -> Vec<u16> {
-    let before: BTreeSet<u16> = connections(run).iter().map(|connection| connection.host).collect();
+    // Former connections may linger, and their ports of this machine may be given out again.
+    let before: BTreeSet<u16> = forwards(run).map(|forward| forward.host).collect();
     for port in ports.iter().chain([&control]) {
         let refused = monitor(run, &format!("hostfwd_add network tcp:127.0.0.1:0-:{port}"));
         assert_eq!(refused, "", "port {port}");
     }
-    let forwards = connections(run).into_iter();
-    let forwards = forwards.filter(|forward| forward.state == "HOST_FORWARD" && !before.contains(&forward.host));
+    let forwards = forwards(run).filter(|forward| !before.contains(&forward.host));
     let forwards: BTreeMap<u16, u16> = forwards.map(|forward| (forward.guest, forward.host)).collect();
     assert_eq!(forwards.len(), ports.len() + 1);
     let knock = |port: &u16| TcpStream::connect((Ipv4Addr::LOCALHOST, forwards[port])).unwrap();
     // Kept open until the look.
     let _knocking: Vec<_> = ports.iter().chain([&control]).map(knock).collect();
-    let established = wait_for_control(run, &forwards, control);
+    let established = wait_for_silence(run, &forwards, control);
     for host in forwards.values() {
         monitor(run, &format!("hostfwd_remove network tcp:127.0.0.1:{host}"));
     }
     established.into_iter().filter(|port| ports.contains(port)).collect()
 }
 
-/// The guest's ports that have answered once `control` has.
-fn wait_for_control(run: &mut Run, forwards: &BTreeMap<u16, u16>, control: u16) -> Vec<u16> {
-    loop {
+/// The guest's ports that have answered when none has for [`SILENCE`], and `control` has.
+fn wait_for_silence(run: &mut Run, forwards: &BTreeMap<u16, u16>, control: u16) -> BTreeSet<u16> {
+    let mut answered = BTreeSet::new();
+    let mut last = Instant::now();
+    while !answered.contains(&control) || last.elapsed() < SILENCE {
         let all = connections(run).into_iter();
-        let answered = all.filter(|one| one.state == "ESTABLISHED" && forwards.get(&one.guest) == Some(&one.host));
-        let answered: Vec<_> = answered.map(|one| one.guest).collect();
-        if answered.contains(&control) {
-            return answered;
+        let tried = all.filter(|one| forwards.get(&one.guest) == Some(&one.host) && one.state != "HOST_FORWARD");
+        for one in tried.filter(|one| one.state != "SYN_SENT") {
+            if answered.insert(one.guest) {
+                last = Instant::now();
+            }
         }
         assert!(run.elapsed().as_secs() < 800, "port {control} does not answer; see {}", run.log().display());
     }
+    answered
 }
