@@ -79,7 +79,6 @@ pi-image: ## The disk image of the virtual Pi: kernel, root, binary (about 15 mi
 pi: pi-image ## Boot the image on a virtual Pi and print the dashboard's address; its disks are kept in ./var/pi
 	@mkdir -p var/pi
 	@[ -e var/pi/boot.img ] || cp --sparse=always $(PI_IMAGE) var/pi/boot.img
-	@[ -e var/pi/ssd.img ] || { truncate -s 4G var/pi/ssd.img; mkfs.ext4 -qL lucid-data var/pi/ssd.img; }
 	cargo run -p lucid-hw-tests --bin lucid-pi -- run var/pi/boot.img --ssd var/pi/ssd.img
 
 .PHONY: pi-check

@@ -35,7 +35,7 @@ use crate::{
 
 /// Chunks that may be on their way to the disk while the computing threads seal others: a disk reaches its speed only
 /// when the next file lies ready before the last one is synced.
-const WRITING: usize = 2;
+const WRITING: usize = 4;
 /// Most chunks that are sealed or written at once: enough for the four cores of a Raspberry Pi. Each costs two chunk
 /// sizes of memory.
 const UNDER_WAY_MAX: usize = 6;
