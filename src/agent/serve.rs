@@ -4,18 +4,14 @@
 //! makes no sense is answered and ends its connection. The watchdog is fed while this loop turns and the keeper lives,
 //! however long a disk takes. Must never carry a request out itself.
 
-use std::io::{self, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use lucid_agent_protocol::{
-    FrameError, MESSAGE_MAX, Refusal, RefusalCode, Reply, Request, SsdReport, SsdState, receive, send,
+    FrameError, MESSAGE_MAX, Refusal, RefusalCode, Reply, Request, Server, SsdReport, SsdState, Timed, receive, send,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use sd_notify::NotifyState;
 
 use crate::Config;
@@ -26,10 +22,6 @@ use crate::socket::{self, SocketError};
 
 /// The supervisor asks from a few services at once; a ninth waits for it to be its turn by asking again.
 const CONNECTIONS_MAX: usize = 8;
-/// How often the loop turns without a connection. systemd's watchdog of the unit is several times this.
-const TURN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-/// Pause after a connection could not be accepted, as when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the agent ends.
 #[derive(Debug, thiserror::Error)]
@@ -63,30 +55,29 @@ pub(crate) enum Never {}
 /// Runs the agent on `machine`.
 pub(crate) fn serve(config: Config, machine: Box<dyn Machine>) -> Result<Never, AgentError> {
     let config = Arc::new(config);
-    let listener = socket::listener(&config)?;
+    let server = Server::new(socket::listener(&config)?, CONNECTIONS_MAX).map_err(AgentError::Poll)?;
     let (orders, ordered) = orders();
     let keeper = Keeper::new(config.clone());
     let answers = Arc::new(Answers { config, board: keeper.board(), orders, machine });
     let keeping = thread::Builder::new().name("lucid-keeper".to_owned()).spawn(move || keeper.run(&ordered));
     let keeping = keeping.map_err(AgentError::Thread)?;
     tell(&[NotifyState::Ready]);
-    listen(&listener, &answers, &keeping)
+    listen(&server, &answers, &keeping)
 }
 
 /// Turns until the keeper ends.
-fn listen(listener: &UnixListener, answers: &Arc<Answers>, keeping: &JoinHandle<()>) -> Result<Never, AgentError> {
-    let (places, mut shown) = (Arc::new(()), None);
+fn listen(server: &Server, answers: &Arc<Answers>, keeping: &JoinHandle<()>) -> Result<Never, AgentError> {
+    let mut shown = None;
     loop {
         if keeping.is_finished() {
             return Err(AgentError::Keeper);
         }
         tell(&[NotifyState::Watchdog]);
         show(&answers.board.report(), &mut shown);
-        match poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&TURN)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => accept(listener, answers, &places),
-            Err(error) => return Err(AgentError::Poll(error.into())),
-        }
+        let user = answers.config.user;
+        let answers = answers.clone();
+        let turned = server.turn(|stream| socket::is_allowed(stream, user), move |stream| talk(stream, &answers));
+        turned.map_err(AgentError::Poll)?;
     }
 }
 
@@ -110,51 +101,16 @@ fn show(report: &SsdReport, shown: &mut Option<String>) {
     }
 }
 
-/// Accepts the next connection. The clones of `places` count those that are open.
-fn accept(listener: &UnixListener, answers: &Arc<Answers>, places: &Arc<()>) {
-    let stream = match listener.accept() {
-        Ok((stream, _)) => stream,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-        Err(error) => {
-            tracing::error!(%error, "a connection could not be accepted");
-            return thread::park_timeout(ACCEPT_PAUSE);
-        }
-    };
-    match socket::is_allowed(&stream, answers.config.user) {
-        Ok(true) if Arc::strong_count(places) <= CONNECTIONS_MAX => begin(stream, answers.clone(), places.clone()),
-        Ok(true) => tracing::warn!("too many connections: one more was ended"),
-        Ok(false) => tracing::warn!("a user who may not ask was turned away"),
-        Err(error) => tracing::error!(%error, "who asks is not known: turned away"),
-    }
-}
-
-fn begin(stream: UnixStream, answers: Arc<Answers>, place: Arc<()>) {
-    let begun = thread::Builder::new().name("lucid-asked".to_owned()).spawn(move || {
-        // A request must not end the agent, whatever is wrong with our own code.
-        let talked = catch_unwind(AssertUnwindSafe(|| talk(&stream, &answers)));
-        match talked {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "a connection was ended"),
-            Err(_) => tracing::error!("answering a request panicked"),
-        }
-        drop(place);
-    });
-    if let Err(error) = begun {
-        tracing::error!(%error, "no thread for a connection");
-    }
-}
-
 /// Answers until the other end hangs up or does not keep to the protocol.
 fn talk(stream: &UnixStream, answers: &Answers) -> Result<(), FrameError> {
-    stream.set_nonblocking(false)?;
     loop {
-        let request = match receive::<Request>(&mut Timed::new(stream)) {
+        let request = match receive::<Request>(&mut Timed::new(stream, MESSAGE_MAX)) {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(error) => return refuse(stream, error),
         };
-        match send(&mut Timed::new(stream), &answers.answer(request)) {
-            Err(FrameError::Length { .. }) => send(&mut Timed::new(stream), &too_long())?,
+        match send(&mut Timed::new(stream, MESSAGE_MAX), &answers.answer(request)) {
+            Err(FrameError::Length { .. }) => send(&mut Timed::new(stream, MESSAGE_MAX), &too_long())?,
             sent => sent?,
         }
     }
@@ -164,7 +120,7 @@ fn talk(stream: &UnixStream, answers: &Answers) -> Result<(), FrameError> {
 fn refuse(stream: &UnixStream, error: FrameError) -> Result<(), FrameError> {
     if matches!(error, FrameError::Length { .. } | FrameError::Meaning(_)) {
         let refusal = Refusal::new(RefusalCode::Malformed, error.to_string());
-        send(&mut Timed::new(stream), &Reply::Refused(refusal))?;
+        send(&mut Timed::new(stream, MESSAGE_MAX), &Reply::Refused(refusal))?;
     }
     Err(error)
 }
@@ -172,41 +128,3 @@ fn refuse(stream: &UnixStream, error: FrameError) -> Result<(), FrameError> {
 fn too_long() -> Reply {
     Reply::Refused(Refusal::new(RefusalCode::Failed, "the answer is too long for one message: ask for less"))
 }
-
-/// A stream on which one message has [`MESSAGE_MAX`] as a whole, in however many pieces it comes.
-struct Timed<'stream> {
-    stream: &'stream UnixStream,
-    until: Instant,
-}
-
-impl<'stream> Timed<'stream> {
-    fn new(stream: &'stream UnixStream) -> Self {
-        Self { stream, until: Instant::now() + MESSAGE_MAX }
-    }
-
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
-    }
-}
-
-impl Read for Timed<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(self.left()?)?;
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Timed<'_> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests;

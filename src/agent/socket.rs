@@ -38,13 +38,10 @@ pub enum SocketError {
 /// The one that systemd passes (`LISTEN_FDS`, sd_listen_fds(3)), else one of our own.
 pub(crate) fn listener(config: &Config) -> Result<UnixListener, SocketError> {
     let passed = sd_listen_fds::get().map_err(|error| SocketError::Passed(io::Error::other(error)))?;
-    let listener = match passed.into_iter().next() {
-        Some((_, descriptor)) => UnixListener::from(descriptor.into_std()),
-        None => bind(&config.socket, config.user)?,
-    };
-    // A client that hangs up between poll and accept must not stop the rest.
-    listener.set_nonblocking(true).map_err(|source| SocketError::Bind { path: config.socket.clone(), source })?;
-    Ok(listener)
+    match passed.into_iter().next() {
+        Some((_, descriptor)) => Ok(UnixListener::from(descriptor.into_std())),
+        None => bind(&config.socket, config.user),
+    }
 }
 
 fn bind(path: &Path, user: u32) -> Result<UnixListener, SocketError> {

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{FrameError, MESSAGE_MAX, Refusal, Reply, Request, receive, send};
+use crate::{FrameError, MESSAGE_MAX, Refusal, Reply, Request, Timed, receive, send};
 
 /// In this time an answer is there: a dying disk may keep the agent for 20 s before it gives up looking at it, and
 /// unmounting writes what is still in memory.
@@ -55,11 +55,9 @@ impl Client {
     /// See [`ClientError`]. A refusal is one of them: an answer that is returned was given.
     pub fn ask(&self, request: &Request) -> Result<Reply, ClientError> {
         let connect = |source| ClientError::Connect { socket: self.socket.clone(), source };
-        let mut stream = UnixStream::connect(&self.socket).map_err(connect)?;
-        stream.set_write_timeout(Some(MESSAGE_MAX)).map_err(connect)?;
-        stream.set_read_timeout(Some(REPLY_MAX)).map_err(connect)?;
-        send(&mut stream, request)?;
-        match receive(&mut stream)? {
+        let stream = UnixStream::connect(&self.socket).map_err(connect)?;
+        send(&mut Timed::new(&stream, MESSAGE_MAX), request)?;
+        match receive(&mut Timed::new(&stream, REPLY_MAX))? {
             Some(Reply::Refused(refusal)) => Err(ClientError::Refused(refusal)),
             Some(reply) => Ok(reply),
             None => Err(ClientError::HungUp),

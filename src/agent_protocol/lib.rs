@@ -12,7 +12,9 @@ mod disk;
 mod frame;
 mod reply;
 mod request;
+mod server;
 mod ssd;
+mod timed;
 mod value;
 
 pub use client::{Client, ClientError, REPLY_MAX};
@@ -20,5 +22,7 @@ pub use disk::{Adoption, Content, Disk, Partition};
 pub use frame::{FRAME_BYTES_MAX, FrameError, MESSAGE_MAX, read_frame, receive, send};
 pub use reply::{Refusal, RefusalCode, Reply, Status};
 pub use request::Request;
+pub use server::Server;
 pub use ssd::{Adopted, Check, CheckOutcome, MountedSsd, SsdReport, SsdState, Work};
+pub use timed::Timed;
 pub use value::{BadText, DiskId, Reason};

@@ -40,7 +40,7 @@ pub(super) enum NotDone {
     Field(String),
 }
 
-/// Has the agent carry it out.
+/// Has the agent carry it out: a proof of who gives the order first, and a line in the audit log.
 pub(super) async fn carry_out(
     app: &App,
     who: &Identity,
@@ -49,23 +49,19 @@ pub(super) async fn carry_out(
     order: Order,
 ) -> Result<(), NotDone> {
     begin(app, who, connection, password, &order).await?;
-    let asked = app.pages.agent.ask(order.request.clone(), ORDER_MAX).await;
-    end(app, who, connection, &order, asked).await
+    let Err(error) = ask(app, &order.request).await else { return Ok(()) };
+    let detail = format!("{}: not done: {error}", order.detail);
+    app.note(who, connection.peer.ip(), order.action, detail).await;
+    Err(NotDone::Agent(error))
 }
 
-/// The same, once no service has anything open on the data disk any more.
-pub(super) async fn carry_out_unused(
-    app: &App,
-    who: &Identity,
-    connection: &ConnectionInfo,
-    password: Zeroizing<String>,
-    order: Order,
-) -> Result<(), NotDone> {
-    begin(app, who, connection, password, &order).await?;
-    let released = app.pages.release.begin();
-    let asked = ask_until_unused(app, &order.request).await;
-    drop(released);
-    end(app, who, connection, &order, asked).await
+/// A disk can be let go of only once no service has anything open on it any more.
+async fn ask(app: &App, request: &Request) -> Result<Reply, AgentError> {
+    if !matches!(request, Request::Detach {}) {
+        return app.pages.agent.ask(request.clone(), ORDER_MAX).await;
+    }
+    let _released = app.pages.release.begin();
+    ask_until_unused(app, request).await
 }
 
 /// Asks again while something is open, for [`ORDER_MAX`] and what one more question takes.
@@ -96,19 +92,6 @@ async fn begin(
     app.note(who, peer, order.action, order.detail.clone()).await;
     tracing::info!(user = who.user, action = order.action, detail = order.detail, "asking the agent");
     Ok(())
-}
-
-/// Writes down what was not done after all.
-async fn end(
-    app: &App,
-    who: &Identity,
-    connection: &ConnectionInfo,
-    order: &Order,
-    asked: Result<Reply, AgentError>,
-) -> Result<(), NotDone> {
-    let Err(error) = asked else { return Ok(()) };
-    app.note(who, connection.peer.ip(), order.action, format!("{}: not done: {error}", order.detail)).await;
-    Err(NotDone::Agent(error))
 }
 
 impl NotDone {

@@ -18,7 +18,7 @@ use super::{
     format,
     guard::{Admin, Developer},
     layout::{self, Frame, Place, Tone, fact},
-    orders::{NotDone, Order, carry_out, carry_out_unused, password_field},
+    orders::{NotDone, Order, carry_out, password_field},
     overview::Arrival,
 };
 use crate::agent_link::{AgentError, AgentView, doing};
@@ -244,7 +244,7 @@ pub(super) async fn detach(
     mut fields: Fields,
 ) -> Response {
     let order = Order { request: Request::Detach {}, action: "disk detached", detail: "the data disk".to_owned() };
-    let outcome = carry_out_unused(&app, &who, &connection, fields.secret("password"), order).await;
+    let outcome = carry_out(&app, &who, &connection, fields.secret("password"), order).await;
     finish(&app, &who, outcome, "detached").await
 }
 

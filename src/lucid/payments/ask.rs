@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use lucid_agent_protocol::{FrameError, receive, send};
+use lucid_agent_protocol::{FrameError, Timed, receive, send};
 use lucid_appliance::admin_interface::PaymentsPlane;
 use tokio::sync::watch::{Receiver, channel};
 
@@ -61,14 +61,12 @@ fn told(PlaneStatus { plane: _, state: _, version }: PlaneStatus) -> PaymentsPla
     PaymentsPlane::Idle { version }
 }
 
-/// Asks once. Blocking, for twice [`REPLY_MAX`] at most but where the plane sends its answer byte by byte.
+/// Asks once. Blocking, for twice [`REPLY_MAX`] at most.
 fn ask(socket: &Path) -> Result<PlaneStatus, AskError> {
     let connect = |source| AskError::Connect { socket: socket.to_owned(), source };
-    let mut stream = UnixStream::connect(socket).map_err(connect)?;
-    stream.set_read_timeout(Some(REPLY_MAX)).map_err(connect)?;
-    stream.set_write_timeout(Some(REPLY_MAX)).map_err(connect)?;
-    send(&mut stream, &Request::Status {})?;
-    match receive(&mut stream)? {
+    let stream = UnixStream::connect(socket).map_err(connect)?;
+    send(&mut Timed::new(&stream, REPLY_MAX), &Request::Status {})?;
+    match receive(&mut Timed::new(&stream, REPLY_MAX))? {
         Some(Reply::Status(status)) => Ok(status),
         None => Err(AskError::HungUp),
     }

@@ -1,8 +1,9 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use lucid_agent_protocol::read_frame;
+use std::thread;
 
 use super::*;
+use crate::{FrameError, read_frame, send};
 
 #[test]
 fn a_message_has_its_time_as_a_whole_however_it_trickles() {
@@ -19,7 +20,7 @@ fn a_message_has_its_time_as_a_whole_however_it_trickles() {
             }
         }
     });
-    let mut timed = Timed { stream: &ours, until: Instant::now() + Duration::from_millis(200) };
+    let mut timed = Timed::new(&ours, Duration::from_millis(200));
     let outcome = read_frame(&mut timed);
     assert!(matches!(outcome, Err(FrameError::Silent)), "{outcome:?}");
     ended.store(true, Ordering::Relaxed);
@@ -30,7 +31,7 @@ fn a_message_has_its_time_as_a_whole_however_it_trickles() {
 #[test]
 fn who_does_not_read_the_answer_does_not_hold_the_place() {
     let (ours, _theirs) = UnixStream::pair().unwrap();
-    let mut timed = Timed { stream: &ours, until: Instant::now() + Duration::from_millis(50) };
+    let mut timed = Timed::new(&ours, Duration::from_millis(50));
     let outcome = loop {
         if let Err(error) = send(&mut timed, &"x".repeat(8 * 1024)) {
             break error;
