@@ -6,7 +6,7 @@ use std::path::Path;
 use lucid_device::Reading;
 use lucid_layout::boot::{Attempts, BOOT_FILE_BYTES_MAX, BootReport};
 
-use crate::whole_file;
+use crate::MODE_SECRET;
 
 /// Why the count stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub(crate) enum BootError {
 
 /// The report.
 pub(crate) fn report(path: &Path) -> Reading<BootReport> {
-    match whole_file::read(path, BOOT_FILE_BYTES_MAX) {
+    match lucid_file::read(path, BOOT_FILE_BYTES_MAX) {
         Ok(Some(bytes)) => match serde_json::from_slice(&bytes) {
             Ok(report) => Reading::Present(report),
             Err(error) => Reading::failed(format!("`{}` makes no sense: {error}", path.display())),
@@ -35,13 +35,13 @@ pub(crate) fn report(path: &Path) -> Reading<BootReport> {
 
 /// Takes this boot off the count. Where nothing is counted there is nothing to do.
 pub(crate) fn ready(path: &Path) -> Result<(), BootError> {
-    let Some(bytes) = whole_file::read(path, BOOT_FILE_BYTES_MAX).map_err(BootError::Read)? else { return Ok(()) };
+    let Some(bytes) = lucid_file::read(path, BOOT_FILE_BYTES_MAX).map_err(BootError::Read)? else { return Ok(()) };
     let attempts: Attempts = serde_json::from_slice(&bytes).map_err(BootError::Meaning)?;
     if attempts.boots_without_ready == 0 {
         return Ok(());
     }
     let ready = serde_json::to_vec(&attempts.ready()).map_err(BootError::Meaning)?;
-    whole_file::replace(path, &ready).map_err(BootError::Write)
+    lucid_file::replace(path, &ready, MODE_SECRET, |_| Ok(())).map_err(BootError::Write)
 }
 
 #[cfg(test)]

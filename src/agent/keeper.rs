@@ -24,7 +24,7 @@ use lucid_layout::provisioning::Ssd;
 
 use crate::disks::block::{self, Block};
 use crate::disks::{self, Seen, Volume};
-use crate::{Config, data_partition, whole_file};
+use crate::{Config, data_partition};
 pub(crate) use adopt::list;
 use decide::{Scene, Step, decide};
 use intent::Intent;
@@ -287,7 +287,7 @@ impl Keeper {
 
 /// What the owner allowed. No file: the box was not provisioned, and nothing is allowed.
 fn consent(config: &Config) -> io::Result<Ssd> {
-    let Some(bytes) = whole_file::read(&config.consent, CONSENT_BYTES_MAX)? else { return Ok(Ssd::default()) };
-    let text = String::from_utf8(bytes).map_err(io::Error::other)?;
-    toml::from_str(&text).map_err(io::Error::other)
+    let Some(bytes) = lucid_file::read(&config.consent, CONSENT_BYTES_MAX)? else { return Ok(Ssd::default()) };
+    let text = str::from_utf8(&bytes).map_err(io::Error::other)?;
+    toml::from_str(text).map_err(io::Error::other)
 }

@@ -24,13 +24,15 @@ mod serve;
 mod smart;
 mod socket;
 mod tool;
-mod whole_file;
 
 use std::path::{Path, PathBuf};
 
 use lucid_layout::{paths, users};
 
 pub use serve::{AgentError, run};
+
+/// What the agent keeps of its own is nobody else's to read.
+pub(crate) const MODE_SECRET: u32 = 0o600;
 
 /// Where everything is.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use crate::{golden::assert_golden, tree};
 
 /// How high a crate stands. A crate depends only on lower ones: equal ones are siblings, which never know each other.
 /// One that is not listed here is not built yet.
-const RANKS: [(&str, u32); 24] = [
+const RANKS: [(&str, u32); 25] = [
     ("lucid", 90),
     ("lucid-hw-tests", 80),
     ("lucid-image", 80),
@@ -33,6 +33,7 @@ const RANKS: [(&str, u32); 24] = [
     ("lucid-observe", 40),
     ("lucid-store", 40),
     ("lucid-ports", 30),
+    ("lucid-file", 20),
     ("lucid-kit", 20),
     ("lucid-layout", 20),
     ("lucid-proof", 20),

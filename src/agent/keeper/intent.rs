@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lucid_agent_protocol::{Adopted, DiskId};
 use serde::{Deserialize, Serialize};
 
-use crate::whole_file;
+use crate::MODE_SECRET;
 
 /// The file has hundreds of bytes.
 const INTENT_BYTES_MAX: u64 = 4096;
@@ -64,7 +64,7 @@ impl Format {
 impl Intent {
     /// The one that was kept.
     pub(crate) fn read(path: &Path) -> Result<Self, IntentError> {
-        let read = whole_file::read(path, INTENT_BYTES_MAX);
+        let read = lucid_file::read(path, INTENT_BYTES_MAX);
         let bytes = read.map_err(|source| IntentError::Read { path: path.to_owned(), source })?;
         let meaning = |source| IntentError::Meaning { path: path.to_owned(), source };
         bytes.map_or(Ok(Self::None), |bytes| serde_json::from_slice(&bytes).map_err(meaning))
@@ -74,7 +74,7 @@ impl Intent {
     pub(crate) fn keep(&self, path: &Path) -> Result<(), IntentError> {
         let json = serde_json::to_vec(self).map_err(|source| IntentError::Meaning { path: path.to_owned(), source })?;
         let write = |source| IntentError::Write { path: path.to_owned(), source };
-        whole_file::replace(path, &json).map_err(write)
+        lucid_file::replace(path, &json, MODE_SECRET, |_| Ok(())).map_err(write)
     }
 }
 

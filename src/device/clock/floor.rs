@@ -2,8 +2,8 @@
 //!
 //! Promises: replaced whole or not at all (written aside, synced, renamed, directory synced).
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// First word of the file; the number counts formats.
@@ -11,6 +11,9 @@ const FORMAT: &str = "lucid-clock-1";
 
 /// A floor beyond 2200-01-01 is damage, and would hold the clock for good.
 pub(super) const FLOOR_MAX_MS: u64 = 7_258_118_400_000;
+
+/// Everybody may know the time.
+const MODE: u32 = 0o644;
 
 /// The file holds under 60 bytes.
 const FILE_BYTES_MAX: u64 = 256;
@@ -73,21 +76,19 @@ impl FloorFile {
 
     /// The kept floor; `None` before the first was kept.
     pub(super) fn load(&self) -> Result<Option<Floor>, ClockError> {
-        use io::Read as _;
-        let mut content = Vec::new();
-        let read = File::open(&self.path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content));
-        match read {
-            Ok(_) => {
-                parse(&content).map(Some).map_err(|problem| ClockError::Damaged { path: self.path.clone(), problem })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        let damaged = |problem| ClockError::Damaged { path: self.path.clone(), problem };
+        match lucid_file::read(&self.path, FILE_BYTES_MAX) {
+            Ok(None) => Ok(None),
+            Ok(Some(content)) => parse(&content).map(Some).map_err(damaged),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(damaged(error.to_string())),
             Err(source) => Err(ClockError::Read { path: self.path.clone(), source }),
         }
     }
 
     /// Replaces the kept floor. On success it survives a power cut.
     pub(super) fn keep(&self, floor: Floor) -> Result<(), ClockError> {
-        self.replace(&render(floor)).map_err(|source| ClockError::Write { path: self.path.clone(), source })
+        lucid_file::replace(&self.path, render(floor).as_bytes(), MODE, |_| Ok(()))
+            .map_err(|source| ClockError::Write { path: self.path.clone(), source })
     }
 
     /// Moves a damaged file out of the way; nothing is deleted unread.
@@ -97,18 +98,6 @@ impl FloorFile {
                 Err(ClockError::Write { path: self.path.clone(), source: error })
             }
             _ => Ok(()),
-        }
-    }
-
-    fn replace(&self, content: &str) -> io::Result<()> {
-        let new = self.path.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        match self.path.parent() {
-            Some(dir) => File::open(dir)?.sync_all(),
-            None => Ok(()),
         }
     }
 }
