@@ -128,7 +128,13 @@ fn make_boot(
         boot_files.push(written(work, name, format!("{}\n", cmdline::render(slot, verity)).as_bytes())?);
     }
     let build_id = build_id(verity, &boot_files)?;
-    let release = Release { version: inputs.version.clone(), build_id, root_hash: verity.root_hash };
+    let release = Release {
+        version: inputs.version.clone(),
+        build_id,
+        root_hash: verity.root_hash,
+        epoch: inputs.security_epoch,
+        data: lucid_layout::update::DATA,
+    };
     let json = serde_json::to_string_pretty(&release).expect("text and digests have a form in JSON");
     boot_files.push(written(work, files::RELEASE, format!("{json}\n").as_bytes())?);
     let sizes = boot_files.iter().map(|file| file.source.metadata().map_or(0, |metadata| metadata.len()));

@@ -48,6 +48,8 @@ pub struct Inputs {
     pub epoch_s: u64,
     /// The release's version.
     pub version: String,
+    /// Boxes that have committed this release install none of a lower number any more.
+    pub security_epoch: u64,
 }
 
 /// What the image is for.

@@ -93,6 +93,9 @@ struct Build {
     /// The release's version; part of the results' names
     #[arg(long)]
     version: String,
+    /// Boxes that have committed this release install none of a lower number any more
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    security_epoch: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -122,6 +125,7 @@ impl Build {
             },
             epoch_s: self.source_date_epoch,
             version: self.version,
+            security_epoch: self.security_epoch,
         }
     }
 }

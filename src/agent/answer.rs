@@ -46,6 +46,14 @@ impl Answers {
                 Ok(()) => Reply::Done,
                 Err(error) => failed(error.to_string()),
             },
+            Request::UpdateStatus {}
+            | Request::Bundle { .. }
+            | Request::InstallUpdate { .. }
+            | Request::DiscardUpdate {}
+            | Request::ReturnToOther { .. }
+            | Request::Selftest {}
+            | Request::Gate { .. }
+            | Request::Channel { .. } => failed("this agent takes no updates yet".to_owned()),
         }
     }
 

@@ -15,6 +15,7 @@ mod request;
 mod server;
 mod ssd;
 mod timed;
+pub mod update;
 mod value;
 
 pub use client::{Client, ClientError, REPLY_MAX};

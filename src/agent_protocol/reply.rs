@@ -4,6 +4,7 @@ use lucid_device::{BoardState, Reading, SmartState};
 use lucid_layout::boot::BootReport;
 use serde::{Deserialize, Serialize};
 
+use crate::update::{ChannelReport, GateAnswer, UpdateReport};
 use crate::{Disk, FRAME_BYTES_MAX, SsdReport};
 
 /// The answer to a request.
@@ -29,6 +30,20 @@ pub enum Reply {
         /// It, or why there is none.
         boot: Reading<BootReport>,
     },
+    /// How updates are.
+    Update(Box<UpdateReport>),
+    /// Send the bundle's bytes from here on.
+    Send {
+        /// The first byte that is wanted.
+        offset: u64,
+    },
+    /// What the agent makes of the supervisor's report.
+    Gate {
+        /// It.
+        answer: GateAnswer,
+    },
+    /// The channel file is genuine and news.
+    Channel(Box<ChannelReport>),
     /// It begins now, and may take minutes: [`Status::ssd`] tells how it goes.
     Accepted,
     /// It is done.
@@ -78,6 +93,10 @@ pub enum RefusalCode {
     NotConfirmed,
     /// It can't be done in the present state.
     WrongState,
+    /// No trusted key signed it, or it is not what was signed.
+    Untrusted,
+    /// It is genuine, and not for this box: older, of another kind, too large, or needs a newer EEPROM.
+    Unsuitable,
     /// It was tried, and failed.
     Failed,
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::update::GateReport;
 use crate::{DiskId, Reason};
 
 /// A question or an order.
@@ -50,4 +51,41 @@ pub enum Request {
     },
     /// The supervisor is ready: this boot counts no more as a failed one.
     Ready {},
+    /// How updates are.
+    UpdateStatus {},
+    /// A bundle comes: see [`crate::update`]. Answered by [`crate::Reply::Send`].
+    Bundle {
+        /// The first byte that the supervisor can send; the agent says at which it wants it.
+        offset: u64,
+        /// For an offset above 0: BLAKE3 of the header of the bundle that is resumed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bundle: Option<lucid_layout::Digest>,
+        /// Nobody asked: a quarantined release is refused, and one attempt a day is the most.
+        #[serde(default)]
+        automatic: bool,
+    },
+    /// Restart into the release that is written, on trial.
+    InstallUpdate {
+        /// Seconds that it has to be fit before it is kept; the agent bounds it.
+        soak_s: u64,
+    },
+    /// Give up a release that is being written or is written.
+    DiscardUpdate {},
+    /// Restart into the other slot, on trial: back to the former release.
+    ReturnToOther {
+        /// Seconds that it has to be fit before it is kept.
+        soak_s: u64,
+    },
+    /// Show that a trial boot works: restart into the other slot and at once back again.
+    Selftest {},
+    /// How the supervisor is, on a trial.
+    Gate {
+        /// It.
+        report: GateReport,
+    },
+    /// Check a channel file and keep its number.
+    Channel {
+        /// The file, in base64.
+        file: String,
+    },
 }

@@ -94,6 +94,7 @@ fn pessimist() -> BootReport {
         state: StateCondition::Unmountable,
         provisioned: false,
         trial: false,
+        rescue: None,
         serial: None,
         host_name: None,
         boot_disk: None,

@@ -33,6 +33,9 @@ pub struct BootReport {
     /// The firmware booted this slot once, on trial.
     #[serde(default)]
     pub trial: bool,
+    /// Why this boot runs without the appliance's services, if it does: see `lucid-rescue.target`.
+    #[serde(default)]
+    pub rescue: Option<String>,
     /// The board's serial number.
     pub serial: Option<String>,
     /// The host name in force.

@@ -13,6 +13,7 @@ pub mod paths;
 pub mod provisioning;
 pub mod release;
 pub mod slot;
+pub mod update;
 pub mod users;
 
 pub use digest::Digest;

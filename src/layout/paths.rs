@@ -17,6 +17,10 @@ pub const SSD: &str = "/state/ssd.toml";
 pub const PROVISIONED: &str = "/state/provisioned";
 /// Boots that did not become ready.
 pub const BOOT_ATTEMPTS: &str = "/state/boot/attempts.json";
+/// What the two slots are worth: [`crate::update::SlotBook`].
+pub const SLOT_BOOK: &str = "/state/boot/slots.json";
+/// A slot that was left after failed boots: [`crate::update::Fallback`].
+pub const FALLBACK: &str = "/state/boot/fallback.json";
 
 /// The supervisor's folder, mode 0700, owner [`crate::users::LUCID`].
 pub const LUCID: &str = "/state/lucid";
@@ -32,6 +36,8 @@ pub const CLAIM_CODE: &str = "/state/lucid/claim.code";
 pub const AGENT: &str = "/state/agent";
 /// Which disk the agent mounts.
 pub const AGENT_SSD: &str = "/state/agent/ssd.json";
+/// What the agent keeps of updates: progress, history, trusted keys.
+pub const AGENT_UPDATE: &str = "/state/agent/update";
 /// The payments plane's folder, mode 0700, owner [`crate::users::PAYMENTS`].
 pub const PAYMENTS: &str = "/state/payments";
 /// Bound over `/var/lib/systemd`.
@@ -57,6 +63,8 @@ pub const BINARY: &str = "/usr/bin/lucid";
 pub const INIT: &str = "/usr/bin/lucid-init";
 /// The appliance's settings in the root file system.
 pub const CONFIG: &str = "/etc/lucid/lucid.toml";
+/// The root keys that this image trusts for updates: one signed document, see `docs/updates-format.md`.
+pub const UPDATE_ROOT: &str = "/usr/share/lucid/update-root";
 /// An empty file in the root file system, so that [`MACHINE_ID`] can be bound over it.
 pub const ETC_MACHINE_ID: &str = "/etc/machine-id";
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::update::DataFormat;
 
 /// What a boot partition says of itself. For people and preflights; nothing is trusted because it stands here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,4 +14,8 @@ pub struct Release {
     pub build_id: Digest,
     /// Root hash of the verity tree that the command lines name.
     pub root_hash: Digest,
+    /// Rises when older releases must not be installed any more. Automatic recovery may still boot one that is there.
+    pub epoch: u64,
+    /// Which data it reads and writes.
+    pub data: DataFormat,
 }

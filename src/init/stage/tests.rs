@@ -96,6 +96,7 @@ fn a_first_boot_and_a_second() {
         state: StateCondition::Fresh,
         provisioned: true,
         trial: false,
+        rescue: None,
         serial: Some("10000000deadbeef".to_owned()),
         host_name: Some("cellar".to_owned()),
         boot_disk: Some("mmcblk0".to_owned()),

@@ -19,6 +19,7 @@ fn report(state: StateCondition) -> BootReport {
         state,
         provisioned: true,
         trial: true,
+        rescue: None,
         serial: None,
         host_name: None,
         boot_disk: None,
