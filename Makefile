@@ -5,7 +5,7 @@ MUSL := aarch64-unknown-linux-musl
 CROSS_BINARY := target/$(MUSL)/release/lucid
 CARGO_PLACE := $(or $(CARGO_HOME),$(HOME)/.cargo)
 # What CI has time for, as parts of the names of tests.
-PI_MAIN := a_flashed_image a_trial a_panic a_first_process
+PI_MAIN := a_flashed_image a_trial a_panic a_first_process the_image_says the_list_is a_stranger
 PI_IMAGE := target/pi/image/lucid.img
 BROWSER := src/appliance/browser
 # nextest runs tests side by side and is used where it is there; `cargo test` does the same work.
@@ -37,7 +37,7 @@ setup: ## Install what tests need: Debian packages, a Python environment, npm pa
 .PHONY: check
 check: ## Formatting, lints, and the rules of src/tidy
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features lucid-hw-tests/pi -- -D warnings
+	cargo clippy --workspace --all-targets --features lucid-hw-tests/board -- -D warnings
 	cargo $(TEST_RUNNER) -p lucid-tidy
 
 .PHONY: unit
@@ -91,8 +91,14 @@ test-pi: pi-image ## The image on the virtual Pi: everything (about 15 minutes a
 	cargo build -p lucid
 	RUST_TEST_THREADS=1 cargo $(TEST_RUNNER) -p lucid-hw-tests --features pi --test pi
 
+.PHONY: test-board
+test-board: ## The same on a real Pi, and no other than the one of TARGET=board.toml (ALLOW=claim,restart); docs/boot.md
+	@[ -n "$(TARGET)" ] || { echo "test-board: name the file of the board: make test-board TARGET=board.toml; docs/boot.md shows one"; exit 2; }
+	cargo build -p lucid
+	LUCID_PI_TARGET='$(abspath $(TARGET))' LUCID_PI_ALLOW='$(ALLOW)' cargo test -p lucid-hw-tests --features board --test pi -- --nocapture the_board_that_was_told
+
 .PHONY: image
-image: ## The release image, with Buildroot (needs the internet, 15 GB and hours; BUILDROOT_DIR=, BR2_DL_DIR=)
+image: ## The release image, with Buildroot (needs the internet, 15 GB and hours; LUCID_UPDATE_ROOT=, BUILDROOT_DIR=)
 	buildroot/make-image
 
 .PHONY: check-buildroot
@@ -102,6 +108,10 @@ check-buildroot: ## Check buildroot/ against a real Buildroot: BUILDROOT_DIR=, a
 .PHONY: bench
 bench: ## The benchmarks of BENCHMARKS.md (release build; takes about half an hour)
 	.ci/bench
+
+.PHONY: fuzz
+fuzz: ## Fuzz the readers of update bundles with nightly Rust: MINUTES= for each of the three targets (20)
+	.ci/fuzz $(or $(MINUTES),20)
 
 .PHONY: bless
 bless: ## Rewrite the golden files after a change that is meant

@@ -11,7 +11,7 @@ use crate::{golden::assert_golden, tree};
 
 /// How high a crate stands. A crate depends only on lower ones: equal ones are siblings, which never know each other.
 /// One that is not listed here is not built yet.
-const RANKS: [(&str, u32); 25] = [
+const RANKS: [(&str, u32); 27] = [
     ("lucid", 90),
     ("lucid-hw-tests", 80),
     ("lucid-image", 80),
@@ -29,10 +29,12 @@ const RANKS: [(&str, u32); 25] = [
     ("lucid-http", 50),
     ("lucid-vault", 50),
     ("lucid-agent-protocol", 45),
+    ("lucid-bundle", 45),
     ("lucid-device", 40),
     ("lucid-observe", 40),
     ("lucid-store", 40),
     ("lucid-ports", 30),
+    ("lucid-fat", 20),
     ("lucid-file", 20),
     ("lucid-kit", 20),
     ("lucid-layout", 20),
