@@ -86,7 +86,8 @@ fn make_parts(
     let profile = inputs.quality.profile();
     progress("making the root file system");
     let root = work.join("root");
-    let (verity, root_bytes) = make_root(inputs, &profile, &root)?;
+    let tree = root_tree::complete(inputs, work)?;
+    let (verity, root_bytes) = make_root(inputs, &tree, &profile, &root)?;
     progress("making the boot partitions");
     let boot = work.join("boot");
     let release = make_boot(inputs, boot_files, &verity, work, &boot)?;
@@ -105,8 +106,8 @@ fn make_parts(
     Ok(Parts { contents, release, root_bytes })
 }
 
-fn make_root(inputs: &Inputs, profile: &Profile, root: &Path) -> Result<(Verity, u64), Error> {
-    erofs::make(inputs, root)?;
+fn make_root(inputs: &Inputs, tree: &Path, profile: &Profile, root: &Path) -> Result<(Verity, u64), Error> {
+    erofs::make(inputs, tree, root)?;
     let verity = verity::append(root)?;
     let bytes = root.metadata().map_err(Error::file("look at", root))?.len();
     if bytes > profile.root_bytes {

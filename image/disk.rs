@@ -87,7 +87,8 @@ fn copy(source: &mut File, disk: &mut File, at: u64) -> io::Result<()> {
     }
 }
 
-fn read_chunk(source: &mut impl io::Read, chunk: &mut [u8]) -> io::Result<usize> {
+/// Fills `chunk`, or as much of it as there is.
+pub(crate) fn read_chunk(source: &mut impl io::Read, chunk: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < chunk.len() {
         match source.read(&mut chunk[length..]) {

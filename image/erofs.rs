@@ -12,8 +12,8 @@ const UUID: &str = "6c756369-6400-4000-8000-0000000000e0";
 /// Largest piece that is compressed at once, in bytes: reads of small files cost no more than this.
 const CLUSTER_BYTES: u32 = 64 * 1024;
 
-/// Makes `image` of the root tree. Owners, times and extended attributes of this machine stay out.
-pub(crate) fn make(inputs: &Inputs, image: &Path) -> Result<(), Error> {
+/// Makes `image` of `tree`. Owners, times and extended attributes of this machine stay out.
+pub(crate) fn make(inputs: &Inputs, tree: &Path, image: &Path) -> Result<(), Error> {
     let compression = format!("-z{}", inputs.quality.erofs_compression());
     let options = [
         compression,
@@ -24,5 +24,5 @@ pub(crate) fn make(inputs: &Inputs, image: &Path) -> Result<(), Error> {
         "-x-1".to_owned(),
         "--quiet".to_owned(),
     ];
-    MKFS_EROFS.args(options).at(inputs.epoch_s).arg(image).arg(&inputs.root_tree).bytes().map(drop)
+    MKFS_EROFS.args(options).at(inputs.epoch_s).arg(image).arg(tree).bytes().map(drop)
 }

@@ -6,6 +6,8 @@ use std::process::ExitStatus;
 
 use lucid_layout::ProvisioningError;
 
+use crate::update::UpdateError;
+
 /// Why a command of this crate failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -95,6 +97,40 @@ pub enum Error {
     Consumed {
         /// The image or device.
         path: PathBuf,
+    },
+    /// A key, a signed document or a bundle can't be used.
+    #[error("`{}` can't be used; the reason says what to do", path.display())]
+    Update {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: UpdateError,
+    },
+    /// A file that would be overwritten.
+    #[error("`{}` is there already and stays as it is; choose another name, or move it away", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is longer than its kind can be.
+    #[error("`{}` has more than {bytes_max} bytes; check that it is the right file", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// What it may have.
+        bytes_max: usize,
+    },
+    /// A secret that others can read.
+    #[error("the key `{}` may be read by others; `chmod 600` it, and make a new key if anyone has", path.display())]
+    Exposed {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The system gives no randomness.
+    #[error("the system has no randomness for a key; try again once it has started up")]
+    Random {
+        /// What it said.
+        source: getrandom::Error,
     },
     /// The list of crates can't be made.
     #[error("cargo can't list the crates of `{}`; check that Cargo.lock is up to date", path.display())]

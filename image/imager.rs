@@ -6,10 +6,24 @@ use time::OffsetDateTime;
 use crate::compress::Sum;
 use crate::inputs::Inputs;
 
-/// The list with this image as its one entry. `init_format` is none: Imager must not put settings of its own on it.
+/// The tag by which Imager matches images and boards.
+const BOARD: &str = "pi5-64bit";
+
+/// The list with this image as its one entry, and the one board that it is for: Imager's first step offers
+/// the boards of the list, and nothing else. `init_format` is none: Imager must not put settings of
+/// its own on it. `url` is an address only where one was given; a list with the file's bare name is to be completed by
+/// whoever publishes it.
 pub(crate) fn manifest(inputs: &Inputs, image: Sum, compressed: Sum) -> Value {
     let file = inputs.name(".img.zst");
-    json!({ "os_list": [{
+    let board = json!({
+        "name": "Raspberry Pi 5",
+        "description": "Raspberry Pi 5",
+        "tags": [BOARD],
+        "matching_type": "exclusive",
+        "default": true,
+        "architecture": "armv8",
+    });
+    json!({ "imager": { "devices": [board] }, "os_list": [{
         "name": format!("Lucid {}", inputs.version),
         "description": "Records remote-desktop sessions so that they can be proven later. For Raspberry Pi 5.",
         "icon": "icons/use_custom.png",
@@ -19,7 +33,7 @@ pub(crate) fn manifest(inputs: &Inputs, image: Sum, compressed: Sum) -> Value {
         "image_download_size": compressed.bytes,
         "image_download_sha256": compressed.sha256.to_string(),
         "release_date": date(inputs.epoch_s),
-        "devices": ["pi5-64bit"],
+        "devices": [BOARD],
         "init_format": "none",
         "architecture": "armv8",
     }] })

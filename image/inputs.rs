@@ -30,6 +30,9 @@ pub struct Inputs {
     pub config_txt: PathBuf,
     /// Folders whose files must have arrived in the root tree.
     pub overlay: Vec<Overlay>,
+    /// The root keys that the image shall trust for updates, put at [`lucid_layout::paths::UPDATE_ROOT`]. None: what
+    /// the root tree holds there counts, and if it holds nothing, no update is ever installed.
+    pub update_root: Option<PathBuf>,
     /// Files of the root tree, from its `/`, that may carry privileges.
     pub allow_privileged: Vec<PathBuf>,
     /// The owner's settings, put on the image as [`crate::provision`] would: only for images that are not published.

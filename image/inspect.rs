@@ -67,7 +67,8 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     })
 }
 
-fn slot_content(path: &Path, slot: Slot, start_bytes: u64) -> Result<SlotContent, Error> {
+/// What the boot partition that begins at `start_bytes` says of a slot.
+pub(crate) fn slot_content(path: &Path, slot: Slot, start_bytes: u64) -> Result<SlotContent, Error> {
     let letter = slot.letter();
     let json = fat::read(path, start_bytes, files::RELEASE)?;
     let release = serde_json::from_slice(&json)

@@ -4,6 +4,7 @@
 
 mod content;
 mod overlay;
+mod update_root;
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -15,6 +16,8 @@ use crate::elf;
 use crate::error::{Error, refuse};
 use crate::inputs::Inputs;
 use crate::tool::read_file;
+
+pub(crate) use update_root::complete;
 
 /// Set-user-id and set-group-id.
 const PRIVILEGED_BITS: u32 = 0o6000;
@@ -36,6 +39,7 @@ pub(crate) fn check(inputs: &Inputs) -> Result<(), Error> {
     problems.extend(frame(&inputs.root_tree)?);
     problems.extend(overlay::problems(inputs)?);
     problems.extend(content::problems(&entries, inputs)?);
+    problems.extend(update_root::problems(inputs)?);
     refuse("the root tree", problems)
 }
 

@@ -22,6 +22,7 @@ pub(crate) const MCOPY: Tool = Tool { name: "mcopy", package: "mtools" };
 pub(crate) const MMD: Tool = Tool { name: "mmd", package: "mtools" };
 pub(crate) const MTYPE: Tool = Tool { name: "mtype", package: "mtools" };
 pub(crate) const MSHOWFAT: Tool = Tool { name: "mshowfat", package: "mtools" };
+pub(crate) const CP: Tool = Tool { name: "cp", package: "coreutils" };
 pub(crate) const MKE2FS: Tool = Tool { name: "mke2fs", package: "e2fsprogs" };
 
 /// Where Debian keeps tools of the administrator, which a user's PATH may lack.

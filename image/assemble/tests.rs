@@ -17,6 +17,7 @@ fn inputs(folder: &Path) -> Inputs {
         overlays: None,
         config_txt: PathBuf::new(),
         overlay: vec![],
+        update_root: None,
         allow_privileged: vec![],
         provisioning: None,
         packages: None,
@@ -26,6 +27,7 @@ fn inputs(folder: &Path) -> Inputs {
         quality: Quality::Test,
         epoch_s: 1_760_000_000,
         version: "1".to_owned(),
+        security_epoch: 1,
     }
 }
 
@@ -33,7 +35,8 @@ fn inputs(folder: &Path) -> Inputs {
 fn a_root_fits_to_the_last_byte_of_its_tree_or_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = inputs(folder.path());
-    let make = |root_bytes| make_root(&inputs, &Profile { root_bytes, ..Profile::TEST }, &folder.path().join("image"));
+    let image = folder.path().join("image");
+    let make = |root_bytes| make_root(&inputs, &inputs.root_tree, &Profile { root_bytes, ..Profile::TEST }, &image);
     let (verity, bytes) = make(Profile::TEST.root_bytes).unwrap();
     assert!(bytes > verity.data_blocks * cmdline::BLOCK_BYTES, "the tree is behind the data");
     assert_eq!(make(bytes).unwrap(), (verity, bytes));

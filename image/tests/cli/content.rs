@@ -8,7 +8,8 @@ use lucid_layout::{Partition, Profile, autoboot, cmdline, provisioning};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::fixture::{Inputs, lucid_image, succeed, tool, walk};
+use crate::fixture::{Inputs, difference, lucid_image, succeed, tool, walk};
+use crate::keys::Keys;
 
 /// The bytes of a partition as a file of its own, holes as holes.
 fn part(image: &Path, partition: Partition, to: &Path) -> String {
@@ -155,7 +156,34 @@ fn check_companions(inputs: &Inputs, image: &Path) {
     assert_eq!(entry["image_download_size"], compressed.metadata().unwrap().len());
     assert_eq!(entry["image_download_sha256"], packed);
     assert_eq!(entry["release_date"], "2025-10-09");
+    // Imager offers the boards that the list names, and of the images those with a tag of the chosen board.
     assert_eq!(entry["devices"], serde_json::json!(["pi5-64bit"]));
+    assert_eq!(manifest["imager"]["devices"][0]["tags"], entry["devices"]);
+}
+
+#[test]
+fn a_root_set_is_put_into_the_root_as_if_the_tree_had_had_it() {
+    let (inputs, other, keys) = (Inputs::new(), Inputs::new(), Keys::new("test"));
+    // Folders and links of the tree stay what they are.
+    for inputs in [&inputs, &other] {
+        fs::hard_link(inputs.path("root/etc/hosts"), inputs.path("root/etc/hosts.again")).unwrap();
+    }
+    let tree: Vec<_> = walk(&inputs.path("root"));
+    succeed(inputs.build_with(["--update-root", &keys.at("update-root")]));
+    assert_eq!(walk(&inputs.path("root")), tree, "the tree that was given is not touched");
+    other.write("root/usr/share/lucid/update-root", 0o644, &fs::read(keys.path("update-root")).unwrap());
+    for folder in ["root/usr/share", "root/usr/share/lucid"] {
+        fs::set_permissions(other.path(folder), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let (one, two) = (inputs.path("out/lucid-pi5-1.2.3.img"), other.build());
+    assert_eq!(difference(&one, &two), None);
+    let folder = tempfile::tempdir().unwrap();
+    let root = part(&one, Partition::RootA, &folder.path().join("root"));
+    let to = folder.path().join("extracted");
+    tool("fsck.erofs", &[&format!("--extract={}", to.display()), &root]);
+    let file = to.join("usr/share/lucid/update-root");
+    assert_eq!(fs::read(&file).unwrap(), fs::read(keys.path("update-root")).unwrap());
+    assert_eq!(file.metadata().unwrap().mode() & 0o7777, 0o644);
 }
 
 #[test]

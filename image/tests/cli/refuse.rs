@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 
 use crate::fixture::{CONFIG_TXT, Inputs, copy, difference, fail, succeed};
+use crate::keys::Keys;
 
 /// Builds, and expects a refusal that says all of `wanted` and leaves nothing behind.
 #[track_caller]
@@ -72,6 +73,35 @@ fn a_release_without_its_lists_its_boards_or_with_a_home_in_it() {
     fs::remove_file(inputs.path("root/usr/lib/panics")).unwrap();
     fs::remove_file(inputs.path("dtb/bcm2712d0-rpi-5-b.dtb")).unwrap();
     refused(&inputs, lists, &["bcm2712d0-rpi-5-b.dtb is missing"]);
+}
+
+#[test]
+fn a_release_that_trusts_nobody_or_test_keys_or_a_root_set_that_too_few_have_signed() {
+    let mut inputs = Inputs::new();
+    inputs.profile = "release";
+    inputs.write("packages", 0o644, b"systemd 257\n");
+    let packages = inputs.path("packages");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let lists = ["--packages", packages.to_str().unwrap(), "--cargo-manifest", manifest];
+    let with =
+        |root: &str| [&lists[..], &["--update-root", root]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    refused(&inputs, lists, &["--update-root"]);
+    let keys = Keys::new("test");
+    let arguments = with(&keys.at("update-root"));
+    refused(&inputs, arguments.iter().map(String::as_str), &["is for tests"]);
+    // In the tree it counts just the same.
+    inputs.write("root/usr/share/lucid/update-root", 0o644, &fs::read(keys.path("update-root")).unwrap());
+    refused(&inputs, lists, &["is for tests"]);
+    inputs.profile = "test";
+    let others = Keys::new("test");
+    refused(&inputs, ["--update-root", &others.at("update-root")], &["is not the root set that the image shall trust"]);
+    others.sign_root("root.toml", "half", &["r1"]);
+    inputs.write("root/usr/share/lucid/update-root", 0o644, &fs::read(others.path("half")).unwrap());
+    refused(&inputs, [], &["update-root", "have it signed by more root keys"]);
+    for bytes in [&b""[..], b"no root set", &[0xff; 4096], &[0; 1 << 20]] {
+        inputs.write("root/usr/share/lucid/update-root", 0o644, bytes);
+        refused(&inputs, [], &["update-root"]);
+    }
 }
 
 #[test]

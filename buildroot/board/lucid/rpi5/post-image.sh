@@ -35,5 +35,6 @@ cp "$images"/bcm2712*.dtb "$trees"
 "$tool" build --root-tree "$root" --kernel "$images/Image" --dtb "$trees" \
 	--overlays "$images/rpi-firmware/overlays" --config-txt "$external/../overlay/boot/config.txt" \
 	--overlay "$external/../overlay" --packages "$packages" --cargo-manifest "$external/../Cargo.toml" \
+	--update-root "${LUCID_UPDATE_ROOT:?make image needs it}" \
 	--profile release --source-date-epoch "${SOURCE_DATE_EPOCH:?BR2_REPRODUCIBLE sets it}" \
 	--version "${LUCID_VERSION:?make image sets it}" --out "$images"
