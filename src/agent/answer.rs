@@ -12,14 +12,16 @@ use crate::boot;
 use crate::disks::{self, block};
 use crate::keeper::{self, Board, Command, Orders};
 use crate::machine::{Machine, MachineError};
-use crate::{Config, smart};
+use crate::update::Updates;
+use crate::{Config, network, smart};
 
 /// What answers need.
 pub(crate) struct Answers {
     pub(crate) config: Arc<Config>,
     pub(crate) board: Arc<Board>,
     pub(crate) orders: Orders,
-    pub(crate) machine: Box<dyn Machine>,
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) updates: Updates,
 }
 
 impl Answers {
@@ -42,19 +44,31 @@ impl Answers {
                 tracing::warn!(reason = reason.as_str(), "switching the box off");
                 machine(self.machine.power_off())
             }
+            Request::ForgetNetwork {} => self.forget_network(),
             Request::Ready {} => match boot::ready(&self.config.attempts) {
-                Ok(()) => Reply::Done,
+                Ok(()) => done(self.updates.became_ready()),
                 Err(error) => failed(error.to_string()),
             },
-            Request::UpdateStatus {}
-            | Request::Bundle { .. }
-            | Request::InstallUpdate { .. }
-            | Request::DiscardUpdate {}
-            | Request::ReturnToOther { .. }
-            | Request::Selftest {}
-            | Request::Gate { .. }
-            | Request::Channel { .. } => failed("this agent takes no updates yet".to_owned()),
+            Request::UpdateStatus {} => Reply::update(self.updates.report()),
+            // Its bytes follow, which whoever serves the connection takes.
+            Request::Bundle { .. } => {
+                failed("a bundle comes on a connection of its own: connect and ask again".to_owned())
+            }
+            Request::InstallUpdate { soak_s } => done(self.updates.install(soak_s)),
+            Request::DiscardUpdate {} => done(self.updates.discard()),
+            Request::ReturnToOther { soak_s } => done(self.updates.return_to_other(soak_s)),
+            Request::Selftest {} => done(self.updates.selftest()),
+            Request::Gate { report } => self.updates.gate(&report),
+            Request::Channel { file } => match self.updates.channel(&file) {
+                Ok(report) => Reply::Channel(Box::new(report)),
+                Err(refusal) => refused(refusal),
+            },
         }
+    }
+
+    fn forget_network(&self) -> Reply {
+        let report = boot::report(&self.config.boot_report);
+        network::forget(&self.config.network, &report).map_or_else(Reply::Refused, |()| Reply::Done)
     }
 
     fn status(&self) -> Status {
@@ -86,6 +100,15 @@ fn looking(error: io::Error) -> Refusal {
 
 fn machine(outcome: Result<(), MachineError>) -> Reply {
     outcome.map_or_else(|error| failed(error.to_string()), |()| Reply::Done)
+}
+
+fn done(outcome: Result<(), Refusal>) -> Reply {
+    outcome.map_or_else(refused, |()| Reply::Done)
+}
+
+fn refused(refusal: Refusal) -> Reply {
+    tracing::warn!(code = ?refusal.code, message = refusal.message, "an update's request was refused");
+    Reply::Refused(refusal)
 }
 
 fn failed(message: String) -> Reply {

@@ -1,5 +1,6 @@
 //! Two files of the boot: the report of the stage before systemd, and the count of boots that did not become ready.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -7,6 +8,9 @@ use lucid_device::Reading;
 use lucid_layout::boot::{Attempts, BOOT_FILE_BYTES_MAX, BootReport};
 
 use crate::MODE_SECRET;
+
+/// The kernel's id of this boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Why the count stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,15 @@ pub(crate) fn report(path: &Path) -> Reading<BootReport> {
         }
         Err(error) => Reading::failed(format!("reading `{}`: {error}", path.display())),
     }
+}
+
+/// The kernel's id of this boot; empty if the kernel does not tell, which no id is.
+pub(crate) fn id() -> String {
+    let id = fs::read_to_string(BOOT_ID).unwrap_or_else(|error| {
+        tracing::error!(%error, "the kernel gives this boot no id");
+        String::new()
+    });
+    id.trim().to_owned()
 }
 
 /// Takes this boot off the count. Where nothing is counted there is nothing to do.

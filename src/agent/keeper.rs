@@ -24,7 +24,7 @@ use lucid_layout::provisioning::Ssd;
 
 use crate::disks::block::{self, Block};
 use crate::disks::{self, Seen, Volume};
-use crate::{Config, data_partition};
+use crate::{Config, boot, data_partition};
 pub(crate) use adopt::list;
 use decide::{Scene, Step, decide};
 use intent::Intent;
@@ -65,6 +65,8 @@ pub(crate) struct Keeper {
     mounted: Option<(String, Option<u64>)>,
     /// The owner asked for it to be unmounted.
     detached: bool,
+    /// The box is in rescue: no disk is mounted, checked or formatted, since it may be what the box fails on.
+    in_rescue: bool,
     /// What went wrong, and when.
     failure: Option<(String, Instant)>,
     check: Option<Check>,
@@ -116,6 +118,7 @@ impl Keeper {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let intent = Intent::read(&config.intent).map_err(|error| error.to_string());
         let consent = consent(&config).map_err(|error| format!("reading `{}`: {error}", config.consent.display()));
+        let in_rescue = boot::report(&config.boot_report).present().is_some_and(|report| report.rescue.is_some());
         Self {
             config,
             board: Arc::new(Board::new()),
@@ -127,6 +130,7 @@ impl Keeper {
             seen: Vec::new(),
             mounted: None,
             detached: false,
+            in_rescue,
             failure: None,
             check: None,
         }
@@ -172,6 +176,9 @@ impl Keeper {
             return Ok(self.look_at_mount(&mount));
         }
         self.mounted = None;
+        if self.in_rescue {
+            return Ok(Some(Step::Rest(SsdState::Detached, "the box is in rescue: no data disk is used".to_owned())));
+        }
         self.look_at_disks(&mounts)?;
         let consent = match (&self.intent, &self.consent) {
             (Err(error), _) => return Ok(Some(Step::Rest(SsdState::Failed, error.clone()))),

@@ -1,12 +1,13 @@
 //! The agent: the one process of the box that is root.
 //!
-//! Owns the data disk: which one it is, its check, its mount, its absence. Restarts the box and switches it off, keeps
-//! the count of boots that did not become ready, and reads what the kernel shows to root only. Listens on one Unix
-//! socket, to one user.
+//! Owns the data disk: which one it is, its check, its mount, its absence. Owns the idle slot, autoboot.txt and what is
+//! kept of updates. Restarts the box and switches it off, keeps the count of boots that did not become ready, and reads
+//! what the kernel shows to root only. Listens on one Unix socket, to one user.
 //!
 //! Promises: a disk with anything on it that is not the appliance's is never written to. An empty one is formatted only
 //! if the owner allowed it in the provisioning or typed the disk's id. Whatever is begun on a disk is written down
-//! before, so that it is finished after a power cut. A disk that hangs delays nothing but the disk.
+//! before, so that it is finished after a power cut. A disk that hangs delays nothing but the disk. Nothing is
+//! installed that no trusted key has signed.
 //!
 //! Must never: listen on the network, run anything that a request names, read what is in a recording, know HTTP, the
 //! store or a service.
@@ -20,10 +21,12 @@ mod data_partition;
 mod disks;
 mod keeper;
 mod machine;
+mod network;
 mod serve;
 mod smart;
 mod socket;
 mod tool;
+mod update;
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +48,8 @@ pub struct Config {
     pub intent: PathBuf,
     /// What the owner allowed in the provisioning.
     pub consent: PathBuf,
+    /// The network of the provisioning.
+    pub network: PathBuf,
     /// Boots that did not become ready.
     pub attempts: PathBuf,
     /// How this boot went so far.
@@ -53,6 +58,16 @@ pub struct Config {
     pub mount_point: PathBuf,
     /// The kernel's tree of devices; `/sys` but in tests.
     pub sys: PathBuf,
+    /// Where the root file system is mounted; `/` but in tests.
+    pub root: PathBuf,
+    /// What is kept of updates.
+    pub update: PathBuf,
+    /// What the two slots are worth.
+    pub slot_book: PathBuf,
+    /// A slot that was left after failed boots.
+    pub fallback: PathBuf,
+    /// The root keys that the image trusts for updates.
+    pub update_root: PathBuf,
     /// Which disks may be looked at and touched.
     pub managed: Managed,
 }
@@ -76,10 +91,16 @@ impl Config {
             user: users::LUCID,
             intent: paths::AGENT_SSD.into(),
             consent: paths::SSD.into(),
+            network: paths::NETWORK.into(),
             attempts: paths::BOOT_ATTEMPTS.into(),
             boot_report: paths::BOOT_REPORT.into(),
             mount_point: paths::DATA.into(),
             sys: "/sys".into(),
+            root: "/".into(),
+            update: paths::AGENT_UPDATE.into(),
+            slot_book: paths::SLOT_BOOK.into(),
+            fallback: paths::FALLBACK.into(),
+            update_root: paths::UPDATE_ROOT.into(),
             managed: Managed::Hardware,
         }
     }
@@ -91,7 +112,16 @@ impl Config {
             Ok(inside) => state.join(inside),
             Err(_) => path,
         };
-        Self { intent: moved(self.intent), consent: moved(self.consent), attempts: moved(self.attempts), ..self }
+        Self {
+            intent: moved(self.intent),
+            consent: moved(self.consent),
+            network: moved(self.network),
+            attempts: moved(self.attempts),
+            update: moved(self.update),
+            slot_book: moved(self.slot_book),
+            fallback: moved(self.fallback),
+            ..self
+        }
     }
 }
 

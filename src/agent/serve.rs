@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use lucid_agent_protocol::{
-    FrameError, MESSAGE_MAX, Refusal, RefusalCode, Reply, Request, Server, SsdReport, SsdState, Timed, receive, send,
+    DataReader, FrameError, MESSAGE_MAX, Refusal, RefusalCode, Reply, Request, Server, SsdReport, SsdState, Timed,
+    receive, send,
 };
 use sd_notify::NotifyState;
 
@@ -19,6 +20,7 @@ use crate::answer::Answers;
 use crate::keeper::{Keeper, orders};
 use crate::machine::{Machine, Systemd};
 use crate::socket::{self, SocketError};
+use crate::update::{Updates, Wish};
 
 /// The supervisor asks from a few services at once; a ninth waits for it to be its turn by asking again.
 const CONNECTIONS_MAX: usize = 8;
@@ -38,6 +40,9 @@ pub enum AgentError {
     /// The keeper of the data disk ended, which it never should.
     #[error("the thread that keeps the data disk has ended; the unit starts the agent again")]
     Keeper,
+    /// The watch over a trial ended before the trial, which it never should.
+    #[error("the thread that watches over the release on trial has ended; the unit starts the agent again")]
+    Trial,
 }
 
 /// Runs the agent. Ends only by an error: when the box stops, the process is simply ended, and what it was doing is
@@ -46,31 +51,44 @@ pub enum AgentError {
 /// # Errors
 /// See [`AgentError`].
 pub fn run(config: Config) -> AgentError {
-    serve(config, Box::new(Systemd)).map_or_else(|error| error, |never| match never {})
+    serve(config, Arc::new(Systemd)).map_or_else(|error| error, |never| match never {})
 }
 
 /// Never comes into being.
 pub(crate) enum Never {}
 
 /// Runs the agent on `machine`.
-pub(crate) fn serve(config: Config, machine: Box<dyn Machine>) -> Result<Never, AgentError> {
+pub(crate) fn serve(config: Config, machine: Arc<dyn Machine>) -> Result<Never, AgentError> {
     let config = Arc::new(config);
     let server = Server::new(socket::listener(&config)?, CONNECTIONS_MAX).map_err(AgentError::Poll)?;
     let (orders, ordered) = orders();
     let keeper = Keeper::new(config.clone());
-    let answers = Arc::new(Answers { config, board: keeper.board(), orders, machine });
+    let updates = Updates::of_this_machine(&config, machine.clone());
+    let answers = Arc::new(Answers { config, board: keeper.board(), orders, machine, updates });
     let keeping = thread::Builder::new().name("lucid-keeper".to_owned()).spawn(move || keeper.run(&ordered));
     let keeping = keeping.map_err(AgentError::Thread)?;
+    answers.updates.start();
+    let kept = answers.clone();
+    let trial = thread::Builder::new().name("lucid-trial".to_owned()).spawn(move || kept.updates.keep_trial());
+    let trial = trial.map_err(AgentError::Thread)?;
     tell(&[NotifyState::Ready]);
-    listen(&server, &answers, &keeping)
+    listen(&server, &answers, &keeping, &trial)
 }
 
-/// Turns until the keeper ends.
-fn listen(server: &Server, answers: &Arc<Answers>, keeping: &JoinHandle<()>) -> Result<Never, AgentError> {
+/// Turns until the keeper ends, or whoever watches over a trial.
+fn listen(
+    server: &Server,
+    answers: &Arc<Answers>,
+    keeping: &JoinHandle<()>,
+    trial: &JoinHandle<()>,
+) -> Result<Never, AgentError> {
     let mut shown = None;
     loop {
         if keeping.is_finished() {
             return Err(AgentError::Keeper);
+        }
+        if trial.is_finished() && answers.updates.is_on_trial() {
+            return Err(AgentError::Trial);
         }
         tell(&[NotifyState::Watchdog]);
         show(&answers.board.report(), &mut shown);
@@ -109,11 +127,46 @@ fn talk(stream: &UnixStream, answers: &Answers) -> Result<(), FrameError> {
             Ok(None) => return Ok(()),
             Err(error) => return refuse(stream, error),
         };
+        let request = match request {
+            Request::Bundle { offset, bundle, automatic } => {
+                match take_bundle(stream, &answers.updates, &Wish { offset, bundle, automatic })? {
+                    Next::Question => continue,
+                    Next::End => return Ok(()),
+                }
+            }
+            other => other,
+        };
         match send(&mut Timed::new(stream, MESSAGE_MAX), &answers.answer(request)) {
             Err(FrameError::Length { .. }) => send(&mut Timed::new(stream, MESSAGE_MAX), &too_long())?,
             sent => sent?,
         }
     }
+}
+
+/// What follows on a connection.
+pub(crate) enum Next {
+    Question,
+    /// The other end may still be sending what nobody reads.
+    End,
+}
+
+/// Takes a bundle's bytes, and says how it went.
+pub(crate) fn take_bundle(stream: &UnixStream, updates: &Updates, wish: &Wish) -> Result<Next, FrameError> {
+    let reply = |reply: &Reply| send(&mut Timed::new(stream, MESSAGE_MAX), reply);
+    let transfer = match updates.begin(wish) {
+        Ok(transfer) => transfer,
+        Err(refusal) => return reply(&Reply::Refused(refusal)).map(|()| Next::Question),
+    };
+    reply(&Reply::Send { offset: transfer.offset() })?;
+    let mut data = DataReader::new(stream);
+    match transfer.run(&mut data) {
+        Ok(()) => reply(&Reply::Done)?,
+        Err(refusal) => {
+            tracing::warn!(code = ?refusal.code, message = refusal.message, "a bundle was not taken");
+            reply(&Reply::Refused(refusal))?;
+        }
+    }
+    Ok(if data.is_ended() { Next::Question } else { Next::End })
 }
 
 /// Says why, if what came was bytes at all.

@@ -8,11 +8,20 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lucid_layout::Digest;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::data::send_frame;
+use crate::update::DATA_BYTES_MAX;
 use crate::{FrameError, MESSAGE_MAX, Refusal, Reply, Request, Timed, receive, send};
 
 /// In this time an answer is there: a dying disk may keep the agent for 20 s before it gives up looking at it, and
 /// unmounting writes what is still in memory.
 pub const REPLY_MAX: Duration = Duration::from_secs(60);
+
+/// In this time after a bundle's last byte the agent has read a slot back: a gigabyte from a slow card takes two
+/// minutes.
+pub const VERDICT_MAX: Duration = Duration::from_secs(600);
 
 /// Asks the agent.
 #[derive(Debug, Clone)]
@@ -37,6 +46,9 @@ pub enum ClientError {
     /// The agent hung up without an answer: too many ask at once, or it does not know who asks.
     #[error("the agent hung up without an answer; ask again, as the user that the appliance runs as")]
     HungUp,
+    /// The agent answered another question.
+    #[error("the agent gave an answer that does not belong to the question; both sides must be of the same release")]
+    Unexpected,
     /// The agent refused.
     #[error(transparent)]
     Refused(Refusal),
@@ -49,19 +61,100 @@ impl Client {
         Self { socket: socket.to_owned() }
     }
 
+    /// Begins to send a bundle whose bytes from `offset` on are at hand; see [`Request::Bundle`]. Send from
+    /// [`Upload::offset`] on.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn send_bundle(&self, offset: u64, bundle: Option<Digest>, automatic: bool) -> Result<Upload, ClientError> {
+        let stream = self.connect()?;
+        send(&mut Timed::new(&stream, MESSAGE_MAX), &Request::Bundle { offset, bundle, automatic })?;
+        match answer(&stream, REPLY_MAX)? {
+            Reply::Send { offset } => Ok(Upload { stream, offset }),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    fn connect(&self) -> Result<UnixStream, ClientError> {
+        let failed = |source| ClientError::Connect { socket: self.socket.clone(), source };
+        UnixStream::connect(&self.socket).map_err(failed)
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors
     /// See [`ClientError`]. A refusal is one of them: an answer that is returned was given.
     pub fn ask(&self, request: &Request) -> Result<Reply, ClientError> {
-        let connect = |source| ClientError::Connect { socket: self.socket.clone(), source };
-        let stream = UnixStream::connect(&self.socket).map_err(connect)?;
+        let stream = self.connect()?;
         send(&mut Timed::new(&stream, MESSAGE_MAX), request)?;
-        match receive(&mut Timed::new(&stream, REPLY_MAX))? {
-            Some(Reply::Refused(refusal)) => Err(ClientError::Refused(refusal)),
-            Some(reply) => Ok(reply),
-            None => Err(ClientError::HungUp),
+        answer(&stream, REPLY_MAX)
+    }
+}
+
+/// A bundle on its way to the agent. Dropped before its end, it is interrupted, and can be resumed.
+#[derive(Debug)]
+pub struct Upload {
+    stream: UnixStream,
+    offset: u64,
+}
+
+impl Upload {
+    /// The first byte of the bundle that the agent wants.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Sends the next bytes, as many as there are. Blocks while the agent writes.
+    ///
+    /// # Errors
+    /// See [`ClientError`]. The agent may refuse before the end; no more can be sent then.
+    pub fn send(&self, bytes: &[u8]) -> Result<(), ClientError> {
+        for frame in bytes.chunks(DATA_BYTES_MAX) {
+            if self.has_answer()? {
+                return Err(self.early());
+            }
+            if let Err(error) = send_frame(&self.stream, frame) {
+                // What the agent said before it hung up says more.
+                return Err(if self.has_answer()? { self.early() } else { error.into() });
+            }
         }
+        Ok(())
+    }
+
+    /// There is no more; waits until the agent has written everything and read it back, [`VERDICT_MAX`] at most.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn finish(self) -> Result<(), ClientError> {
+        let ended = send_frame(&self.stream, &[]);
+        match answer(&self.stream, VERDICT_MAX) {
+            Ok(Reply::Done) => ended.map_err(ClientError::from),
+            Ok(_) => Err(ClientError::Unexpected),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn has_answer(&self) -> Result<bool, ClientError> {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let ready = poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&at_once));
+        Ok(ready.map_err(|error| FrameError::Connection(error.into()))? > 0)
+    }
+
+    /// What the agent said before it had everything.
+    fn early(&self) -> ClientError {
+        match answer(&self.stream, MESSAGE_MAX) {
+            Ok(_) => ClientError::Unexpected,
+            Err(error) => error,
+        }
+    }
+}
+
+fn answer(stream: &UnixStream, limit: Duration) -> Result<Reply, ClientError> {
+    match receive(&mut Timed::new(stream, limit))? {
+        Some(Reply::Refused(refusal)) => Err(ClientError::Refused(refusal)),
+        Some(reply) => Ok(reply),
+        None => Err(ClientError::HungUp),
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::update::DATA_BYTES_MAX;
+
 /// Longest message in bytes without its length. The largest reply, a list of disks, is cut to it; a request has
 /// hundreds of bytes.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024;
@@ -22,6 +24,12 @@ pub enum FrameError {
     /// The length is zero or too large.
     #[error("a message of {bytes} bytes, where 1 to {FRAME_BYTES_MAX} are allowed; close the connection and ask less")]
     Length {
+        /// What it is.
+        bytes: usize,
+    },
+    /// A frame of a bundle's bytes is too long.
+    #[error("a frame of {bytes} bytes, where {DATA_BYTES_MAX} are allowed; connect and send the bundle again")]
+    Data {
         /// What it is.
         bytes: usize,
     },

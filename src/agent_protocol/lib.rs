@@ -8,6 +8,7 @@
 //! panic. Must never do anything but talk: no mount, no disk, no program is touched from here.
 
 mod client;
+mod data;
 mod disk;
 mod frame;
 mod reply;
@@ -18,7 +19,8 @@ mod timed;
 pub mod update;
 mod value;
 
-pub use client::{Client, ClientError, REPLY_MAX};
+pub use client::{Client, ClientError, REPLY_MAX, Upload, VERDICT_MAX};
+pub use data::DataReader;
 pub use disk::{Adoption, Content, Disk, Partition};
 pub use frame::{FRAME_BYTES_MAX, FrameError, MESSAGE_MAX, read_frame, receive, send};
 pub use reply::{Refusal, RefusalCode, Reply, Status};

@@ -4,8 +4,11 @@ use lucid_device::{BoardState, Reading, SmartState};
 use lucid_layout::boot::BootReport;
 use serde::{Deserialize, Serialize};
 
-use crate::update::{ChannelReport, GateAnswer, UpdateReport};
+use crate::update::{ChannelReport, GateAnswer, Outcome, UpdateReport};
 use crate::{Disk, FRAME_BYTES_MAX, SsdReport};
+
+/// What a reply adds to what it carries: its name.
+const REPLY_EXTRA_BYTES: usize = 64;
 
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +119,27 @@ impl Reply {
             status.boot = Reading::failed("the report is too long to be shown here: ask for the boot facts");
         }
         Self::Status(Box::new(status))
+    }
+
+    /// How updates are; without the logs of the oldest attempts, then without these attempts, if that is too long for
+    /// one message.
+    #[must_use]
+    pub fn update(mut report: UpdateReport) -> Self {
+        while json_bytes(&report) > FRAME_BYTES_MAX - REPLY_EXTRA_BYTES {
+            let mut logs = report.history.iter_mut().rev().filter_map(|attempt| match &mut attempt.outcome {
+                Outcome::RolledBack { log, .. } if !log.is_empty() => Some(log),
+                _ => None,
+            });
+            if let Some(oldest) = logs.next() {
+                oldest.clear();
+                continue;
+            }
+            drop(logs);
+            if report.history.pop().is_none() {
+                break;
+            }
+        }
+        Self::Update(Box::new(report))
     }
 
     /// As many of the disks as fit into one message. The last ones are left out.

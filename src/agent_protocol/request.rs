@@ -49,6 +49,9 @@ pub enum Request {
         /// Why.
         reason: Reason,
     },
+    /// Forget the network of the provisioning: from the next boot on the router gives the address (DHCP). Only in
+    /// rescue.
+    ForgetNetwork {},
     /// The supervisor is ready: this boot counts no more as a failed one.
     Ready {},
     /// How updates are.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fat::FatError;
+use lucid_fat::FatError;
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub(crate) enum Error {
     /// The provisioning file was not found.
     #[error("cannot find the provisioning file")]
     Fat(#[from] FatError),
+    /// autoboot.txt was not found.
+    #[error("cannot find autoboot.txt")]
+    Autoboot(#[source] FatError),
     /// Something is not there that should be.
     #[error("{0}")]
     Absent(&'static str),

@@ -3,20 +3,22 @@
 //! ```text
 //! kernel file systems ─ boot disk ─ /state ─ clock ─ /var ─▶
 //! provisioning ─ identity ─ network ─ count ─ watchdog ─ report ─▶ systemd
+//!                                       └─▶ other slot
 //! ```
 //!
 //! Everything that systemd reads before any unit runs and that a read-only root can't hold: a machine-id, a `/var`, the
 //! network's configuration. It owns `/state` until systemd runs, and the provisioning file for good.
 //!
 //! Promises: whatever fails, systemd is started, and `/run/lucid/boot.json` says what failed; a box that had an owner
-//! is never free to be claimed again. Synchronous, without a runtime, below a second. Must never wait without a limit,
-//! format anything, or write to any partition but the state and, in the provisioning file's own clusters, the first.
+//! is never free to be claimed again; a slot that keeps failing is left for the other one once, and never to and fro.
+//! Synchronous, without a runtime, below a second. Must never wait without a limit, format anything, or write to any
+//! partition but the state and, in the own clusters of autoboot.txt and the provisioning file, the first.
 
 mod attempts;
 mod clock;
 mod disk;
 mod error;
-mod fat;
+mod fallback;
 mod file;
 mod identity;
 mod log;
@@ -36,6 +38,8 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+
+use lucid_layout::boot::RESCUE_TARGET;
 
 use crate::root::Root;
 use crate::system::Linux;
@@ -77,12 +81,13 @@ pub fn main(arguments: &[OsString]) -> InitError {
     if !is_first() {
         return InitError::NotTheFirst;
     }
-    stage::run(&Root::system(), &Linux);
+    let report = stage::run(&Root::system(), &Linux);
     let is_ours = |argument: &OsString| argument == COMMAND;
     let rest = arguments.get(1..).unwrap_or_default();
     let rest = if rest.first().is_some_and(is_ours) { &rest[1..] } else { rest };
     // Each attempt returns only with its error; the first one's says most.
-    let mut errors = NEXT.map(|next| Command::new(next).args(rest).exec()).into_iter();
+    let rescue = report.rescue.is_some().then(|| format!("--unit={RESCUE_TARGET}"));
+    let mut errors = NEXT.map(|next| Command::new(next).args(rest).args(&rescue).exec()).into_iter();
     InitError::Next(errors.next().unwrap_or_else(|| io::ErrorKind::NotFound.into()))
 }
 

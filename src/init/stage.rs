@@ -6,17 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
-use lucid_layout::boot::{BootReport, Problem, StateCondition};
+use lucid_layout::boot::{Attempts, BootReport, Problem, RESCUE, StateCondition};
 use lucid_layout::{Partition, Slot, cmdline, paths};
 
+use crate::attempts::{self, Boot};
 use crate::clock::{self, Clock};
 use crate::disk::BootDisk;
 use crate::error::{Error, chain};
+use crate::fallback::{self, Autoboot, Way};
 use crate::log::Log;
 use crate::provisioning::{self, Outcome, Trouble};
 use crate::root::Root;
 use crate::system::System;
-use crate::{attempts, file, identity, mounts, network, state, timezone, trial, watchdog};
+use crate::{file, identity, mounts, network, state, timezone, trial, watchdog};
 
 /// The kernel takes 2048 bytes at most on arm64; other machines take more.
 const CMDLINE_BYTES_MAX: u64 = 16 * 1024;
@@ -48,6 +50,9 @@ const NETWORK: Advice = ("network", "the appliance asks the router for an addres
 const NETWORK_FILE: Advice = ("network-file", REFLASH);
 const TIMEZONE: Advice = ("timezone", "times are shown in UTC");
 const ATTEMPTS: Advice = ("boot-count", NO_HARM);
+const FALLBACK: Advice =
+    ("fallback", "the appliance starts in rescue: install an update there, or flash the image again");
+const RESCUE_MARK: Advice = ("rescue", REFLASH);
 const REPORT: Advice = ("boot-report", REFLASH);
 const WATCHDOG: Advice = ("watchdog", "a boot that hangs is not restarted; check that this is a supported board");
 
@@ -75,8 +80,8 @@ pub(crate) fn run(root: &Root, system: &dyn System) -> BootReport {
     }
     stage.identify();
     stage.connect();
-    if lasts {
-        stage.count();
+    if lasts && let Some(attempts) = stage.count() {
+        stage.leave_if_failing(&attempts, disk.as_ref());
     }
     stage.step(WATCHDOG, |stage| watchdog::start(stage.root));
     stage.report.stage_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -129,7 +134,8 @@ impl Stage<'_> {
         self.report.slot = self.step(SLOT, |stage| slot(stage.root));
         self.report.trial = self.step(TRIAL, |stage| trial::is_trial(stage.root)).unwrap_or(false);
         if self.report.trial {
-            self.step(TRIAL, |stage| trial::bound(stage.root));
+            self.step(TRIAL, |stage| trial::bound_ready(stage.root));
+            self.step(TRIAL, |stage| trial::bound_commit(stage.root));
         }
         let disk = self.step(BOOT_DISK, |stage| {
             let top = stage.root.at("/");
@@ -208,13 +214,56 @@ impl Stage<'_> {
         self.step(TIMEZONE, |stage| timezone::write(stage.root, zone.as_ref()));
     }
 
-    fn count(&mut self) {
-        let slot = self.report.slot;
-        let counted = self.step(ATTEMPTS, |stage| attempts::count(stage.root, slot));
-        self.report.boot_count = counted.as_ref().map(|(count, _)| *count);
-        if let Some((_, Some(damage))) = counted {
+    fn count(&mut self) -> Option<Attempts> {
+        let boot = match (self.report.slot, self.report.trial) {
+            (Some(slot), true) => Boot::Trial(slot),
+            (slot, _) => Boot::Plain(slot),
+        };
+        let (attempts, damage) = self.step(ATTEMPTS, |stage| attempts::count(stage.root, boot))?;
+        self.report.boot_count = Some(attempts.boots_without_ready);
+        if let Some(damage) = damage {
             self.problem(ATTEMPTS, &chain(&damage));
         }
+        Some(attempts)
+    }
+
+    /// A committed slot that fails again and again makes room for the other one. A trial ends by itself.
+    fn leave_if_failing(&mut self, attempts: &Attempts, disk: Option<&BootDisk>) {
+        if self.report.trial {
+            return;
+        }
+        let way = self.step(FALLBACK, |stage| {
+            let disk = disk.ok_or(Error::Absent("the boot disk was not found"));
+            let autoboot = disk.and_then(|disk| Autoboot::open(disk.device(Partition::Autoboot)?));
+            Ok(fallback::settle(stage.root, attempts, autoboot))
+        });
+        match way {
+            None | Some(Way::On) => {}
+            Some(Way::Restart(slot)) => self.restart_into(slot),
+            Some(Way::Rescue { why, trouble }) => {
+                if let Some(trouble) = trouble {
+                    self.problem(FALLBACK, &chain(&trouble));
+                }
+                self.enter_rescue(why);
+            }
+        }
+    }
+
+    /// Does not return where the machine is a real one.
+    fn restart_into(&mut self, slot: Slot) {
+        self.log.error(&format!("this slot did not become ready too often: slot {slot:?} is committed; restarting"));
+        let restarted = self.step(FALLBACK, |stage| {
+            stage.system.restart().map_err(Error::io("restart, to leave", &stage.root.at("/")))
+        });
+        if restarted.is_none() {
+            self.enter_rescue(format!("slot {slot:?} is to take over, and the restart into it failed"));
+        }
+    }
+
+    fn enter_rescue(&mut self, why: String) {
+        self.log.error(&format!("starting in rescue: {why}"));
+        self.step(RESCUE_MARK, |stage| file::write_volatile(&stage.root.at(RESCUE), &why));
+        self.report.rescue = Some(why);
     }
 
     fn write_report(&mut self) -> Result<(), Error> {

@@ -44,6 +44,8 @@ pub(crate) trait System {
     fn now(&self) -> SystemTime;
     /// Sets the clock.
     fn set_clock(&self, time: SystemTime) -> io::Result<()>;
+    /// Writes out what is in memory and restarts the machine. Returns only if that failed, or if it is not a real one.
+    fn restart(&self) -> io::Result<()>;
 }
 
 /// The running kernel.
@@ -98,6 +100,11 @@ impl System for Linux {
         let tv_sec = i64::try_from(since_1970.as_secs()).map_err(io::Error::other)?;
         let time = rustix::time::Timespec { tv_sec, tv_nsec: since_1970.subsec_nanos().into() };
         Ok(clock_settime(ClockId::Realtime, time)?)
+    }
+
+    fn restart(&self) -> io::Result<()> {
+        rustix::fs::sync();
+        Ok(rustix::system::reboot(rustix::system::RebootCommand::Restart)?)
     }
 }
 

@@ -1,3 +1,7 @@
+/// A FAT volume to read, as that crate's own tests have it.
+#[path = "../fat/tests/volume.rs"]
+pub(crate) mod volume;
+
 use super::*;
 
 fn called(arguments: &[&str]) -> bool {

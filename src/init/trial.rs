@@ -1,10 +1,12 @@
-//! A boot on trial: the firmware started this slot once, and it has to become ready within a time.
+//! A boot on trial: the firmware started this slot once, and it has to be kept within a time.
 //!
-//! The bound is systemd's and needs none of our code: a drop-in for `lucid-ready.target`, which is there in such a boot
-//! only. Ends with the reboot that brings the committed slot back.
+//! The bounds are systemd's and need none of our code once systemd runs: a drop-in for `lucid-ready.target`, which has
+//! to be reached, and a timer, `lucid-trial.timer`, which the commit stops. Both are there in such a boot only. Each
+//! ends with the reboot that brings the committed slot back.
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
 
 use crate::error::Error;
 use crate::file;
@@ -15,6 +17,10 @@ const TRYBOOT: &str = "/proc/device-tree/chosen/bootloader/tryboot";
 
 /// Where systemd looks for it.
 const DROP_IN: &str = "/run/systemd/system/lucid-ready.target.d/10-trial.conf";
+
+/// Starts the timer with the boot: by a link, as if it were enabled.
+const TIMER_WANTED: &str = "/run/systemd/system/timers.target.wants/lucid-trial.timer";
+const TIMER: &str = "/usr/lib/systemd/system/lucid-trial.timer";
 
 /// Five minutes: a slow card, a check of the data disk and the services' own time to start; and whoever waits for an
 /// update sees it fail while still waiting.
@@ -32,21 +38,33 @@ pub(crate) fn is_trial(root: &Root) -> Result<bool, Error> {
 }
 
 /// Bounds the time until the boot is ready.
-pub(crate) fn bound(root: &Root) -> Result<(), Error> {
+pub(crate) fn bound_ready(root: &Root) -> Result<(), Error> {
     file::write_volatile(&root.at(DROP_IN), &drop_in())
 }
 
+/// Bounds the time until the boot is committed.
+pub(crate) fn bound_commit(root: &Root) -> Result<(), Error> {
+    let link = root.at(TIMER_WANTED);
+    let make = || {
+        fs::create_dir_all(link.parent().unwrap_or(&link))?;
+        symlink(TIMER, &link)
+    };
+    make().map_err(Error::io("make the link", &link))
+}
+
 /// The time counts from the start of systemd. What the target requires may also fail at once, which would end the wait
-/// and the time with it: that reboots as well.
+/// and the time with it: that reboots as well. Without its agent a release could never be replaced.
 fn drop_in() -> String {
     format!(
-        "[Unit]\nJobTimeoutSec={READY_S_MAX}\nJobTimeoutAction=reboot-force\nOnFailure=reboot.target\n\
-         OnFailureJobMode=replace-irreversibly\n"
+        "[Unit]\nRequires=lucid-agent.service\nAfter=lucid-agent.service\nJobTimeoutSec={READY_S_MAX}\n\
+         JobTimeoutAction=reboot-force\nOnFailure=reboot.target\nOnFailureJobMode=replace-irreversibly\n"
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -58,10 +76,21 @@ mod tests {
             file::write_volatile(&root.at(TRYBOOT), str::from_utf8(bytes).unwrap()).unwrap();
             assert_eq!(is_trial(&root).ok(), expected, "{bytes:?}");
         }
-        bound(&root).unwrap();
+    }
+
+    #[test]
+    fn a_trial_is_bounded_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::of_test(dir.path());
+        bound_ready(&root).unwrap();
+        bound_commit(&root).unwrap();
         let written = fs::read_to_string(root.at("/run/systemd/system/lucid-ready.target.d/10-trial.conf")).unwrap();
         let lines: Vec<_> = written.lines().collect();
-        assert_eq!(lines[..3], ["[Unit]", "JobTimeoutSec=300", "JobTimeoutAction=reboot-force"]);
-        assert_eq!(lines[3..], ["OnFailure=reboot.target", "OnFailureJobMode=replace-irreversibly"]);
+        assert_eq!(lines[..3], ["[Unit]", "Requires=lucid-agent.service", "After=lucid-agent.service"]);
+        assert_eq!(lines[3..5], ["JobTimeoutSec=300", "JobTimeoutAction=reboot-force"]);
+        assert_eq!(lines[5..], ["OnFailure=reboot.target", "OnFailureJobMode=replace-irreversibly"]);
+        let link = root.at("/run/systemd/system/timers.target.wants/lucid-trial.timer");
+        assert_eq!(fs::read_link(link).unwrap(), Path::new("/usr/lib/systemd/system/lucid-trial.timer"));
+        assert!(bound_commit(&root).is_err(), "something is there already");
     }
 }

@@ -14,6 +14,13 @@ pub const ENVIRONMENT: &str = "/run/lucid/env";
 /// Name of the time zone in force, with a line break. Made at each boot.
 pub const TIMEZONE: &str = "/run/lucid/timezone";
 
+/// Is there in a boot in rescue, and holds why. Units have conditions on it: the appliance's own sockets and services
+/// don't start then. Made by the stage before systemd.
+pub const RESCUE: &str = "/run/lucid/rescue";
+
+/// What systemd starts in rescue in place of its default.
+pub const RESCUE_TARGET: &str = "lucid-rescue.target";
+
 /// Largest report or count in bytes that a reader takes: some 60 problems of a few hundred bytes each.
 pub const BOOT_FILE_BYTES_MAX: u64 = 16 * 1024;
 
@@ -92,6 +99,20 @@ pub struct Attempts {
     pub boot_id: String,
     /// The slot that was counted.
     pub slot: Option<Slot>,
+    /// The last boot on trial that came far enough to be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialBoot>,
+}
+
+/// A boot on trial that came as far as the stage before systemd: what is left of it if nothing more of it was heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialBoot {
+    /// The slot on trial.
+    pub slot: Slot,
+    /// The kernel's id of the boot.
+    pub boot_id: String,
+    /// The kernel's id of the boot before it: the one that asked for the trial.
+    pub after: Option<String>,
 }
 
 impl Attempts {
@@ -104,7 +125,16 @@ impl Attempts {
             Some(former) => former.boots_without_ready.saturating_add(1),
             None => 1,
         };
-        Self { boots_without_ready, boot_id: boot_id.to_owned(), slot }
+        let trial = former.and_then(|former| former.trial.clone());
+        Self { boots_without_ready, boot_id: boot_id.to_owned(), slot, trial }
+    }
+
+    /// The same for a boot on trial, which is remembered beyond the boots that follow.
+    #[must_use]
+    pub fn booted_on_trial(former: Option<&Self>, boot_id: &str, slot: Slot) -> Self {
+        let after = former.map(|former| former.boot_id.clone());
+        let trial = TrialBoot { slot, boot_id: boot_id.to_owned(), after };
+        Self { trial: Some(trial), ..Self::booted(former, boot_id, Some(slot)) }
     }
 
     /// What to keep once the boot has become ready.

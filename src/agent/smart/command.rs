@@ -1,6 +1,7 @@
 //! The one command that is sent to a drive, by the kernel's pass-through (`linux/nvme_ioctl.h`).
 //!
-//! The only unsafe code of the agent: an ioctl has no safe form, and no crate of good standing offers this one.
+//! One of the agent's two places with unsafe code: an ioctl has no safe form, and no crate of good standing offers this
+//! one.
 #![expect(unsafe_code, reason = "the ioctl NVME_IOCTL_ADMIN_CMD has no safe form")]
 
 use std::ffi::c_void;

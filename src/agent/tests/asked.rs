@@ -25,9 +25,36 @@ impl Machine for Noted {
         Ok(())
     }
 
+    fn try_boot(&self) -> Result<(), MachineError> {
+        self.0.lock().unwrap().push("try boot");
+        Ok(())
+    }
+
     fn power_off(&self) -> Result<(), MachineError> {
         Err(MachineError::Refused { status: 1, said: "Access denied".to_owned() })
     }
+
+    fn end_trial(&self) -> Result<(), MachineError> {
+        self.0.lock().unwrap().push("end trial");
+        Ok(())
+    }
+}
+
+/// A boot that is in rescue.
+const IN_RESCUE: &str = r#"{"slot":"a","boot_count":4,"first_boot":false,"state":"kept","provisioned":true,
+                            "serial":null,"rescue":"it failed three times","problems":[]}"#;
+
+#[test]
+fn the_network_is_forgotten_when_the_box_is_in_rescue() {
+    let agent = Agent::start();
+    let network = &agent.rig.config.network;
+    fs::write(network, "address = '192.0.2.7/24'").unwrap();
+    let refused = agent.client.ask(&Request::ForgetNetwork {}).unwrap_err();
+    assert!(matches!(&refused, ClientError::Refused(refusal) if refusal.code == RefusalCode::WrongState), "{refused}");
+    assert!(network.exists());
+    fs::write(&agent.rig.config.boot_report, IN_RESCUE).unwrap();
+    assert_eq!(agent.client.ask(&Request::ForgetNetwork {}).unwrap(), Reply::Done);
+    assert!(!network.exists());
 }
 
 /// An agent that answers.
@@ -43,7 +70,7 @@ impl Agent {
         let (config, noted) = (rig.config.clone(), Noted::default());
         let machine = noted.clone();
         // It never ends by itself, and ends with the test's process.
-        thread::spawn(move || serve(config, Box::new(machine)).map(drop));
+        thread::spawn(move || serve(config, Arc::new(machine)).map(drop));
         let client = Client::new(&rig.config.socket);
         let agent = Self { rig, client, noted };
         agent.until(|agent| agent.client.ask(&Request::Status {}).is_ok());
@@ -200,7 +227,7 @@ fn another_user_is_turned_away_by_the_file_and_by_the_kernels_word() {
 #[test]
 fn a_second_agent_does_not_take_the_socket_and_a_dead_ones_is_replaced() {
     let agent = Agent::start();
-    let second = serve(agent.rig.config.clone(), Box::new(Noted::default())).map(drop);
+    let second = serve(agent.rig.config.clone(), Arc::new(Noted::default())).map(drop);
     assert!(second.unwrap_err().to_string().contains("listens at"));
     let rig = Rig::new("none");
     drop(std::os::unix::net::UnixListener::bind(&rig.config.socket).unwrap());

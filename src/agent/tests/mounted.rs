@@ -18,6 +18,17 @@ fn with_disk() -> (Rig, super::rig::Disk) {
 }
 
 #[test]
+fn in_rescue_no_disk_is_touched() {
+    let (rig, _disk) = with_disk();
+    let report = r#"{"slot":"a","boot_count":4,"first_boot":false,"state":"kept","provisioned":true,"serial":null,
+                     "rescue":"it failed three times","problems":[]}"#;
+    fs::write(&rig.config.boot_report, report).unwrap();
+    let keeper = rig.start();
+    expect(&keeper, &SsdState::Detached, "in rescue");
+    assert_eq!(rig.mount(), None);
+}
+
+#[test]
 fn a_labelled_disk_is_checked_mounted_and_made_ready() {
     let (rig, disk) = with_disk();
     let keeper = rig.start();

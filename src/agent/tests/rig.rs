@@ -52,10 +52,16 @@ impl Rig {
             user: USER,
             intent: at("ssd.json"),
             consent: at("ssd.toml"),
+            network: at("network.toml"),
             attempts: at("attempts.json"),
             boot_report: at("boot.json"),
             mount_point: at("mnt"),
             sys: at("sys"),
+            root: "/".into(),
+            update: at("update"),
+            slot_book: at("slots.json"),
+            fallback: at("fallback.json"),
+            update_root: at("update-root"),
             managed: Managed::Hardware,
         };
         Self { dir, config }

@@ -64,3 +64,46 @@ fn a_refusal_says_its_code_and_its_reason() {
     let json = serde_json::json!({"reply": "refused", "code": "not_confirmed", "message": "type the id"});
     assert_eq!(serde_json::to_value(&refusal).unwrap(), json);
 }
+
+#[test]
+fn a_report_of_updates_gives_up_its_oldest_logs_first() {
+    use crate::update::{Attempt, Cause, Phase, TrustReport, TrybootWay};
+    let attempt = |at_ms| Attempt {
+        at_ms,
+        version: "1.0.0".to_owned(),
+        build_id: None,
+        slot: lucid_layout::Slot::B,
+        outcome: Outcome::RolledBack { cause: Cause::Service, why: "w".repeat(600), log: vec!["l".repeat(300); 12] },
+    };
+    let report = |attempts: u64| UpdateReport {
+        running: None,
+        trial: false,
+        remark: None,
+        committed: absent(),
+        slots: vec![],
+        phase: Phase::Idle {},
+        history: (0..attempts).map(attempt).collect(),
+        quarantine: vec![],
+        trust: TrustReport { root_version: None, keys_version: None, is_test: false, problem: None },
+        tryboot: TrybootWay::Mailbox,
+        eeprom_s: absent(),
+        epoch_floor: 0,
+        selftest: None,
+    };
+    let shown = |attempts| {
+        let reply = Reply::update(report(attempts));
+        assert!(json_bytes(&reply) <= FRAME_BYTES_MAX, "{}", json_bytes(&reply));
+        let Reply::Update(shown) = reply else { panic!("{reply:?}") };
+        let has_log =
+            |attempt: &Attempt| matches!(&attempt.outcome, Outcome::RolledBack { log, .. } if !log.is_empty());
+        (
+            shown.history.len(),
+            shown.history.iter().filter(|attempt| has_log(attempt)).count(),
+            has_log(&shown.history[0]),
+        )
+    };
+    assert_eq!(shown(2), (2, 2, true), "as it is");
+    assert_eq!(shown(8), (8, 2, true), "the newest keep theirs");
+    let (left, logs, _) = shown(40);
+    assert!(left < 40 && logs == 0, "{left} attempts, {logs} with a log");
+}

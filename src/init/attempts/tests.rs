@@ -20,8 +20,8 @@ impl Bench {
 
     fn boot(&self, id: &str, slot: Slot) -> (u32, bool) {
         file::write_volatile(&self.root.at(BOOT_ID), &format!("{id}\n")).unwrap();
-        let (count, damage) = count(&self.root, Some(slot)).unwrap();
-        (count, damage.is_some())
+        let (attempts, damage) = count(&self.root, Boot::Plain(Some(slot))).unwrap();
+        (attempts.boots_without_ready, damage.is_some())
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -66,5 +66,17 @@ fn a_state_that_can_not_be_written_is_an_error() {
     let bench = Bench::new();
     bench.boot("1", Slot::A);
     fs::remove_dir_all(bench.root.at("/state/boot")).unwrap();
-    assert!(count(&bench.root, Some(Slot::A)).is_err());
+    assert!(count(&bench.root, Boot::Plain(Some(Slot::A))).is_err());
+}
+
+#[test]
+fn a_trial_is_kept_over_the_boots_after_it() {
+    let bench = Bench::new();
+    bench.boot("1", Slot::A);
+    file::write_volatile(&bench.root.at(BOOT_ID), "2\n").unwrap();
+    count(&bench.root, Boot::Trial(Slot::B)).unwrap();
+    bench.boot("3", Slot::A);
+    let kept: Attempts = serde_json::from_slice(&fs::read(bench.file()).unwrap()).unwrap();
+    let trial = kept.trial.expect("the trial");
+    assert_eq!((trial.slot, &*trial.boot_id, trial.after.as_deref()), (Slot::B, "2", Some("1")));
 }

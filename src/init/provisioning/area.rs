@@ -8,12 +8,12 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use lucid_fat::{Extent, Place};
 use lucid_layout::provisioning::{FILE_BYTES_MAX, consumed, is_consumed};
 use zeroize::Zeroizing;
 
 use super::Use;
 use crate::error::Error;
-use crate::fat::{self, Extent, Place};
 
 /// Bytes overwritten or compared at a time.
 const CHUNK_BYTES: u64 = 64 * 1024;
@@ -39,7 +39,7 @@ impl Area {
     /// Finds and reads the file `name`.
     pub(super) fn open(device: &Path, name: &str) -> Result<Self, Error> {
         let file = File::open(device).map_err(Error::io("open", device))?;
-        let place = fat::find(&file, name)?;
+        let place = lucid_fat::find(&file, name)?;
         let head = read_head(&file, &place.extents).map_err(Error::io("read", device))?;
         let is_erased = is_overwritten(&file, &place.extents).map_err(Error::io("read", device))?;
         Ok(Self { device: device.to_owned(), place, head, is_erased })

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::fat::tests::Volume;
 use crate::state;
+use crate::tests::volume::Volume;
 
 const CODE: &str = "ABCD-EFGH-JKMN-PQRS";
 
@@ -139,7 +139,7 @@ fn everything_is_copied_once_and_erased() {
 }
 
 /// The volume outside of the file.
-fn around(volume: &Volume, place: &crate::fat::Place) -> Vec<u8> {
+fn around(volume: &Volume, place: &lucid_fat::Place) -> Vec<u8> {
     let mut bytes = fs::read(&volume.image).unwrap();
     for extent in &place.extents {
         bytes[extent.offset as usize..(extent.offset + extent.length) as usize].fill(0);
@@ -153,7 +153,7 @@ fn no_byte_outside_of_the_file_changes_however_it_lies() {
     // The settings begin in the middle of the pieces.
     let comment = format!("#{}\n", "x".repeat(7000));
     fragmented.put_fragmented(files::PROVISIONING, (comment + FULL).as_bytes());
-    assert!(crate::fat::find(&fragmented.open(), files::PROVISIONING).unwrap().extents.len() > 10);
+    assert!(lucid_fat::find(&fragmented.open(), files::PROVISIONING).unwrap().extents.len() > 10);
     let volumes = [
         Volume::with(files::PROVISIONING, &padded(FULL.as_bytes()).unwrap()),
         Volume::with(files::PROVISIONING, FULL.as_bytes()),
@@ -162,7 +162,7 @@ fn no_byte_outside_of_the_file_changes_however_it_lies() {
     ];
     for volume in volumes {
         volume.put("autoboot.txt", &[b'\n'; 512]);
-        let place = crate::fat::find(&volume.open(), files::PROVISIONING).unwrap();
+        let place = lucid_fat::find(&volume.open(), files::PROVISIONING).unwrap();
         let before = around(&volume, &place);
         let bench = Bench::on(volume);
         assert_outcome(&bench.boot(), StateCondition::Fresh, true);
@@ -210,7 +210,7 @@ fn a_cut_while_erasing_is_made_good_and_never_opens_the_box() {
         let bench = Bench::full();
         let written = bench.volume.get(files::PROVISIONING);
         bench.boot();
-        let place = crate::fat::find(&bench.volume.open(), files::PROVISIONING).unwrap();
+        let place = lucid_fat::find(&bench.volume.open(), files::PROVISIONING).unwrap();
         let rest = sectors * 512;
         bench.volume.write(place.extents[0].offset + rest as u64, &written[rest..]);
         let is_torn = sectors < 64 && written[rest..].iter().any(|byte| *byte != b'\n');

@@ -3,14 +3,15 @@ mod mounted;
 use std::fs;
 use std::path::PathBuf;
 
+use lucid_layout::autoboot::{committed, render};
 use lucid_layout::files;
 use lucid_layout::provisioning::{consumed, padded};
 use tempfile::TempDir;
 
 use super::*;
 use crate::disk::tests::recorded;
-use crate::fat::tests::Volume;
 use crate::system::fake::{Fake, Fate};
+use crate::tests::volume::Volume;
 
 const CODE: &str = "ABCD-EFGH-JKMN-PQRS";
 const FILE: &str = "version = 1\nhostname = \"cellar\"\ntimezone = \"Europe/Berlin\"\n\
@@ -195,6 +196,9 @@ fn a_trial_gets_its_deadline_and_a_foreign_root_is_noticed() {
     let report = bench.boot();
     assert!(report.trial && report.slot == Some(Slot::B));
     assert!(bench.place("/run/systemd/system/lucid-ready.target.d/10-trial.conf").exists());
+    assert!(bench.place("/run/systemd/system/timers.target.wants/lucid-trial.timer").is_symlink());
+    let kept: Attempts = serde_json::from_str(&bench.text(paths::BOOT_ATTEMPTS)).unwrap();
+    assert_eq!(kept.trial.map(|trial| trial.slot), Some(Slot::B));
     assert_eq!(codes(&report), ["slot"]);
     assert!(report.problems[0].text.contains("slot b") && report.problems[0].text.contains("partition 4"));
 }
@@ -214,4 +218,81 @@ fn damaged_settings_are_reported_and_replaced_by_defaults() {
     assert_eq!(bench.text("/run/lucid/env"), "TZ=UTC\n");
     assert!(bench.text("/run/systemd/network/10-lucid.network").contains("DHCP=yes"));
     assert!(bench.dir.path().exists());
+}
+
+/// A box that has booted, ready to fail.
+fn failing(other: &str) -> Bench {
+    let bench = Bench::new();
+    bench.volume.put(files::AUTOBOOT_TXT, &render(Slot::A));
+    bench.boot();
+    let good = r#"{"standing":"good","version":"1","build_id":"ID","data":{"generation":2,"reads_from":2}}"#;
+    let other = other.replace("GOOD", good).replace("ID", &"5a".repeat(32));
+    let book = format!(r#"{{"committed":"a","a":{{"standing":"unknown"}},"b":{other},"data_generation":2}}"#);
+    fs::write(bench.place(paths::SLOT_BOOK), book).unwrap();
+    bench
+}
+
+impl Bench {
+    fn boot_again(&self, boots: u32) -> BootReport {
+        file::write_volatile(&self.place("/proc/sys/kernel/random/boot_id"), &format!("boot {boots}\n")).unwrap();
+        let report = self.boot();
+        assert_eq!(report.boot_count, Some(boots));
+        report
+    }
+
+    fn committed(&self) -> Option<Slot> {
+        committed(&self.volume.get(files::AUTOBOOT_TXT)).ok()
+    }
+}
+
+#[test]
+fn the_third_failed_boot_leaves_the_slot_for_a_good_one() {
+    let bench = failing("GOOD");
+    for boots in [2, 3] {
+        assert_eq!(bench.boot_again(boots).rescue, None);
+    }
+    assert!(!bench.fake.was_asked("restart") && bench.committed() == Some(Slot::A));
+    let report = bench.boot_again(4);
+    assert!(bench.fake.was_asked("restart") && bench.committed() == Some(Slot::B), "{report:?}");
+    assert_eq!((report.rescue, report.problems), (None, vec![]));
+    assert!(bench.text(paths::FALLBACK).contains(r#""from":"a","failed_boots":3,"boot_id":"boot 4""#));
+}
+
+#[test]
+fn a_restart_that_fails_ends_in_rescue() {
+    for fate in [Fate::Fails, Fate::Panics] {
+        let bench = failing("GOOD");
+        (2..4).for_each(|boots| drop(bench.boot_again(boots)));
+        bench.fake.doom("restart", fate);
+        let report = bench.boot_again(4);
+        assert_eq!(codes(&report), ["fallback"]);
+        assert!(report.rescue.unwrap().contains("the restart into it failed"));
+    }
+}
+
+#[test]
+fn without_a_good_slot_the_box_comes_up_in_rescue_and_tries_again_after_it() {
+    let bench = failing(r#"{"standing":"unfit","reason":"half written"}"#);
+    for boots in 2..9 {
+        let report = bench.boot_again(boots);
+        let is_rescue = [4, 6, 8].contains(&boots);
+        assert_eq!(report.rescue.is_some(), is_rescue, "boot {boots}");
+        assert_eq!(bench.place(RESCUE).exists(), is_rescue);
+        if is_rescue {
+            assert!(bench.text(RESCUE).contains("half written"));
+            fs::remove_file(bench.place(RESCUE)).unwrap();
+        }
+    }
+    assert!(!bench.fake.was_asked("restart") && bench.committed() == Some(Slot::A));
+}
+
+#[test]
+fn a_trial_neither_leaves_its_slot_nor_ends_in_rescue() {
+    let bench = failing("GOOD");
+    fs::create_dir_all(bench.place("/proc/device-tree/chosen/bootloader")).unwrap();
+    fs::write(bench.place("/proc/device-tree/chosen/bootloader/tryboot"), [0, 0, 0, 1]).unwrap();
+    for boots in 2..8 {
+        assert_eq!(bench.boot_again(boots).rescue, None);
+    }
+    assert!(!bench.fake.was_asked("restart") && bench.committed() == Some(Slot::A));
 }

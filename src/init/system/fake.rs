@@ -92,4 +92,8 @@ impl System for Fake {
         self.clock.set(time);
         self.note("clock".to_owned())
     }
+
+    fn restart(&self) -> io::Result<()> {
+        self.note("restart".to_owned())
+    }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn counted(boots_without_ready: u32, boot_id: &str, slot: Option<Slot>) -> Attempts {
-    Attempts { boots_without_ready, boot_id: boot_id.to_owned(), slot }
+    Attempts { boots_without_ready, boot_id: boot_id.to_owned(), slot, trial: None }
 }
 
 #[test]
@@ -59,4 +59,17 @@ fn only_a_new_or_a_kept_state_may_be_claimed() {
     let locked = |state: StateCondition| state.is_locked();
     assert!(!locked(StateCondition::Fresh) && !locked(StateCondition::Kept));
     assert!(locked(StateCondition::Lost) && locked(StateCondition::Unmountable));
+}
+
+#[test]
+fn a_trial_is_remembered_with_the_boot_that_asked_for_it() {
+    let former = counted(0, "1", Some(Slot::A));
+    let trial = Attempts::booted_on_trial(Some(&former), "2", Slot::B);
+    assert_eq!((trial.boots_without_ready, trial.slot), (1, Some(Slot::B)));
+    let expected = TrialBoot { slot: Slot::B, boot_id: "2".to_owned(), after: Some("1".to_owned()) };
+    assert_eq!(trial.trial, Some(expected.clone()));
+    let back = Attempts::booted(Some(&trial), "3", Some(Slot::A));
+    assert_eq!((back.boots_without_ready, back.trial), (1, Some(expected)));
+    let json = r#"{"boots_without_ready":1,"boot_id":"0","slot":"a"}"#;
+    assert_eq!(serde_json::from_str::<Attempts>(json).unwrap().trial, None, "as a former release wrote it");
 }

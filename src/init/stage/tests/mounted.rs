@@ -267,7 +267,7 @@ fn a_first_boot_mounts_everything_and_survives_a_cut() {
 
     // The file's bytes changed, and no others.
     let mut expected = fs::read(&volume.image).unwrap();
-    let place = crate::fat::find(&volume.open(), files::PROVISIONING).unwrap();
+    let place = lucid_fat::find(&volume.open(), files::PROVISIONING).unwrap();
     assert_eq!(place.extents.len(), 1);
     let begin = place.extents[0].offset as usize;
     expected[begin..begin + 32 * 1024].copy_from_slice(&consumed(32 * 1024));

@@ -8,7 +8,7 @@ mod directory;
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::FileExt;
 
 /// The boot sector is at the volume's beginning, whatever the sector size.
 const BOOT_SECTOR_BYTES: usize = 512;
@@ -21,7 +21,7 @@ const DIRECTORY_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// Why a file was not found.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FatError {
+pub enum FatError {
     /// The device does not answer.
     #[error("cannot read the FAT volume")]
     Read(#[from] io::Error),
@@ -31,28 +31,54 @@ pub(crate) enum FatError {
     /// There is no such file, or it is empty.
     #[error("`{0}` is missing or empty on the FAT volume")]
     Missing(String),
+    /// The file is larger than anything that belongs there.
+    #[error("`{name}` on the FAT volume is longer than {bytes_max} bytes")]
+    TooLong {
+        /// The file.
+        name: String,
+        /// The most that is taken.
+        bytes_max: u64,
+    },
 }
 
 /// A stretch of bytes on the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extent {
+pub struct Extent {
     /// From the volume's beginning, in bytes.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// In bytes.
-    pub(crate) length: u64,
+    pub length: u64,
+}
+
+/// Something that is read at places, such as a block device.
+pub trait ReadAt {
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// What the device says, or that it ends before.
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl ReadAt for File {
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, bytes, offset)
+    }
 }
 
 /// Where a file lies.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     /// Whole clusters, in the order of the file.
-    pub(crate) extents: Vec<Extent>,
+    pub extents: Vec<Extent>,
     /// The file's size in bytes, at most what the extents hold.
-    pub(crate) size: u64,
+    pub size: u64,
 }
 
 /// Finds the file `name`, its case ignored, in the root directory of the volume on `device`.
-pub(crate) fn find(device: &File, name: &str) -> Result<Place, FatError> {
+///
+/// # Errors
+/// See [`FatError`].
+pub fn find(device: &(impl ReadAt + ?Sized), name: &str) -> Result<Place, FatError> {
     let volume = Volume::open(device)?;
     let directory = volume.read_directory()?;
     let entry = directory::find(&directory, name).filter(|entry| entry.size > 0);
@@ -64,9 +90,31 @@ pub(crate) fn find(device: &File, name: &str) -> Result<Place, FatError> {
     Ok(Place { extents: volume.extents(&clusters), size: u64::from(entry.size) })
 }
 
+/// The file `name`, its case ignored, of the root directory.
+///
+/// # Errors
+/// As [`find`], and [`FatError::TooLong`] above `bytes_max`.
+pub fn read(device: &(impl ReadAt + ?Sized), name: &str, bytes_max: u64) -> Result<Vec<u8>, FatError> {
+    let place = find(device, name)?;
+    if place.size > bytes_max {
+        return Err(FatError::TooLong { name: name.to_owned(), bytes_max });
+    }
+    let mut content = Vec::new();
+    let mut left = place.size;
+    for extent in &place.extents {
+        let length = extent.length.min(left);
+        left -= length;
+        let begin = content.len();
+        // At most `bytes_max` in all, which the caller keeps in memory.
+        content.resize(begin + length as usize, 0);
+        device.read_exact_at(&mut content[begin..], extent.offset)?;
+    }
+    Ok(content)
+}
+
 /// What the boot sector says.
-struct Volume<'a> {
-    device: &'a File,
+struct Volume<'a, D: ?Sized> {
+    device: &'a D,
     /// Where the first table begins, in bytes.
     table_offset: u64,
     /// Where cluster 2 begins, in bytes.
@@ -77,8 +125,8 @@ struct Volume<'a> {
     root_cluster: u32,
 }
 
-impl<'a> Volume<'a> {
-    fn open(device: &'a File) -> Result<Self, FatError> {
+impl<'a, D: ReadAt + ?Sized> Volume<'a, D> {
+    fn open(device: &'a D) -> Result<Self, FatError> {
         let mut sector = [0; BOOT_SECTOR_BYTES];
         device.read_exact_at(&mut sector, 0)?;
         let byte = |at: usize| u64::from(sector[at]);
@@ -164,4 +212,4 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
