@@ -55,6 +55,17 @@ impl AgentLink {
         Self { client: socket.map(Client::new), places: Arc::new(Semaphore::new(UNDER_WAY_MAX)) }
     }
 
+    /// To the same agent, for one who asks often: at most `under_way_max` questions, beside those of others, so that a
+    /// hanging agent does not make others wait for this one's.
+    pub(crate) fn apart(&self, under_way_max: usize) -> Self {
+        Self { client: self.client.clone(), places: Arc::new(Semaphore::new(under_way_max)) }
+    }
+
+    /// For what takes longer than a question: whoever has it sees to its own threads.
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.client.clone()
+    }
+
     /// Whether there should be an agent.
     pub fn is_there(&self) -> bool {
         self.client.is_some()

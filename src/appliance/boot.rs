@@ -68,6 +68,16 @@ impl Boot {
         Some(format!("{why} {WAYS_OUT}"))
     }
 
+    /// Whether data may be changed so that the former release can't read it any more: not while this one is on trial,
+    /// because going back to the former one does not take the data back; and not while that is not known.
+    pub fn may_migrate(&self) -> bool {
+        match self {
+            Self::NotAnAppliance => true,
+            Self::Known(report) => !report.trial,
+            Self::Unknown { .. } => false,
+        }
+    }
+
     /// What went wrong, each with what to do.
     pub fn problems(&self) -> Vec<String> {
         match self {

@@ -11,8 +11,10 @@ mod agent_link;
 mod boot;
 mod look;
 mod release;
+pub mod rescue;
 pub mod storage_watch;
 pub mod thermal_watch;
+pub mod update;
 
 pub use admin_interface::AdminInterface;
 pub use agent_link::{AgentError, AgentLink, AgentView};
@@ -20,3 +22,4 @@ pub use boot::Boot;
 pub use release::Release;
 pub use storage_watch::StorageWatch;
 pub use thermal_watch::ThermalWatch;
+pub use update::{Update, UpdateStatus, Updates};

@@ -98,7 +98,15 @@ impl ChainStore {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_store(path: &Path) -> Result<Store, StoreError> {
-        Store::open(path, &SCHEMA, Options::default())
+        Self::open_store_with(path, Options::default())
+    }
+
+    /// The same with options of one's own.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_store_with(path: &Path, options: Options) -> Result<Store, StoreError> {
+        Store::open(path, &SCHEMA, options)
     }
 
     /// Height of the newest block in `store`, whoever began its chain; nothing if none was begun.

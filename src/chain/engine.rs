@@ -1,12 +1,12 @@
 //! blockchain-engine: makes a block every interval, empty or not, and keeps the chain.
 //!
-//! Owns the store `blockchain-engine.redb` in the data directory and `chain-head` in the state directory. Promises: what
-//! it acknowledges is on disk; a block and all it changes is one transaction of the store; time never runs back in the
-//! chain, even if the clock does; blocks missed while the box was off are not made up.
+//! Owns the store `blockchain-engine.redb` in the data directory and `chain-head` in the state directory. Promises:
+//! what it acknowledges is on disk; a block and all it changes is one transaction of the store; time never runs back in
+//! the chain, even if the clock does; blocks missed while the box was off are not made up.
 //!
-//! Must never begin a chain over one that is there, nor sign on top of an older copy of it: it then runs, lends the chain
-//! for reading, takes nothing, and is unhealthy with both heads (see [`witness`]). Degraded while the clock is behind the
-//! chain or `chain-head` can't be written.
+//! Must never begin a chain over one that is there, nor sign on top of an older copy of it: it then runs, lends the
+//! chain for reading, takes nothing, and is unhealthy with both heads (see [`witness`]). Degraded while the clock is
+//! behind the chain or `chain-head` can't be written.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use lucid_proof::{
     hash::sha256,
     time::{TimeTrust, Timestamp},
 };
-use lucid_store::StoreError;
+use lucid_store::{Options, StoreError};
 use serde::Serialize;
 use tokio::{task::JoinError, time::Instant};
 
@@ -38,7 +38,8 @@ pub const HEAD_FILE_NAME: &str = "chain-head";
 /// Settings.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Directory of the store, on the data disk. It must be there: it is never made, since it may be an empty mount point.
+    /// Directory of the store, on the data disk. It must be there: it is never made, since it may be an empty mount
+    /// point.
     pub data_dir: PathBuf,
     /// Directory of the identity, on the boot disk.
     pub state_dir: PathBuf,
@@ -47,6 +48,8 @@ pub struct EngineConfig {
     /// The head on the data disk that the owner accepts although it is not the newest one seen: its hash in lower-case
     /// hexadecimal, or `new` to begin a chain on a disk without one. Void for every other head.
     pub accept_rollback: Option<String>,
+    /// See [`lucid_store::Options::migrate`].
+    pub migrate: bool,
 }
 
 /// What the engine may use.
@@ -299,7 +302,8 @@ impl BlockchainEngine {
 fn open(config: &EngineConfig, key: &SigningKey, now: Timestamp) -> Result<Mode, EngineError> {
     let own = key.verifying_key().to_bytes();
     let head_file = config.state_dir.join(HEAD_FILE_NAME);
-    let store = ChainStore::open_store(&config.data_dir.join(FILE_NAME))?;
+    let options = Options { migrate: config.migrate, ..Options::default() };
+    let store = ChainStore::open_store_with(&config.data_dir.join(FILE_NAME), options)?;
     let chain = ChainStore::load(store.clone(), &own)?.map(Arc::new);
     let refusal = refusal(chain.as_deref(), witness::load(&head_file, &own))?;
     let settled = refusal.is_none() && chain.is_some();
@@ -363,8 +367,8 @@ fn now(clock: &dyn Clock) -> Timestamp {
     Timestamp { unix_ms: now.unix_ms, trust }
 }
 
-/// Time until the first block of this incarnation: what is left of the interval. A clock that was set back can't stretch
-/// it beyond one interval.
+/// Time until the first block of this incarnation: what is left of the interval. A clock that was set back can't
+/// stretch it beyond one interval.
 fn first_wait(parent_ms: u64, now_ms: u64, interval: Duration) -> Duration {
     let due_ms = parent_ms.saturating_add(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX));
     Duration::from_millis(due_ms.saturating_sub(now_ms)).min(interval)

@@ -168,6 +168,7 @@ impl Bench {
         let (anchoring_service, anchoring_wired) = wire::<SessionAnchoring>();
         let (manager, manager_wired) = wire::<BlockManager>();
         let config = EngineConfig {
+            migrate: true,
             data_dir: self.data.path().to_path_buf(),
             state_dir: self.state.path().to_path_buf(),
             block_interval_s: 10,

@@ -1,4 +1,4 @@
-//! What works from another machine: log in, record, restore, export, list, delete, and pin the certificate.
+//! What works from another machine: log in, record, restore, export, list, delete, update, and pin the certificate.
 //!
 //! Owns the user's credentials on this machine and the client side of the HTTP API. Promises: nothing that the server
 //! has not called durable is let go of while this program lives; a file appears under its name only when it is
@@ -24,6 +24,7 @@ mod restore;
 mod secret;
 mod server;
 mod sessions;
+pub mod update;
 
 pub use api::{Owner, Session, SessionState};
 pub use backoff::Patience;

@@ -1,8 +1,8 @@
 //! What systemd hands over at the start: sockets that listen already, and the console (sd_listen_fds(3)).
 //!
 //! Each is known by its name: `https` and `http` for the dashboard, `payments` for the payments plane, `console` for
-//! what the owner has to see and no log may hold. Promises: without any of it nothing changes; what is not known is
-//! closed.
+//! what the owner has to see and no log may hold, `kmsg` for the kernel's log. Promises: without any of it nothing
+//! changes; what is not known is closed.
 //! Must be called once in a process, since a descriptor has one owner.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustix::{io::FdFlags, net::sockopt};
+use rustix::{fs::OFlags, io::FdFlags, net::sockopt};
 
 use crate::{command::terminal, config::process_environment};
 
@@ -28,6 +28,8 @@ pub(crate) struct HandedOver {
     pub(crate) payments: Option<UnixListener>,
     /// The screen or the serial line.
     pub(crate) console: Option<File>,
+    /// The kernel's log. Reading it never waits.
+    pub(crate) kernel_log: Option<File>,
 }
 
 /// Something that was handed over can't be used. Both ends of it are in the units of the appliance.
@@ -71,6 +73,7 @@ impl HandedOver {
             "http" => self.http.replace(listening(descriptor).map_err(unusable)?.into()).is_some(),
             "payments" => self.payments.replace(listening(descriptor).map_err(unusable)?.into()).is_some(),
             "console" => self.console.replace(descriptor.into()).is_some(),
+            "kmsg" => self.kernel_log.replace(never_waiting(descriptor).map_err(unusable)?.into()).is_some(),
             _ => {
                 tracing::warn!(name, "systemd passed something that is not known here: it is closed");
                 false
@@ -88,22 +91,37 @@ fn listening(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     }
 }
 
-/// Shows the one-time code to whoever is at the box: on the console that was handed over, else to whoever started it.
-/// Under systemd standard output is the journal, and a code must not be logged: there it goes to the console at any
-/// rate.
+/// The descriptor, on which a read returns at once where there is nothing.
+fn never_waiting(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    let flags = rustix::fs::fcntl_getfl(&descriptor)?;
+    rustix::fs::fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?;
+    Ok(descriptor)
+}
+
+/// Shows the one-time code of an appliance that nobody has claimed, as [`at_the_box`] does.
 pub(crate) fn announcer(console: Option<File>) -> Arc<dyn Fn(&str) + Send + Sync> {
-    let console = Mutex::new(console);
+    let show = at_the_box(console);
     Arc::new(move |code| {
-        let text =
-            format!("\n  To claim this appliance, open its dashboard and enter the one-time code:\n\n      {code}\n\n");
+        show(&format!(
+            "\n  To claim this appliance, open its dashboard and enter the one-time code:\n\n      {code}\n\n"
+        ));
+    })
+}
+
+/// Shows a text with a one-time code to whoever is at the box: on the console that was handed over, else to whoever
+/// started it. Under systemd standard output is the journal, and a code must not be logged: there it goes to the
+/// console at any rate.
+pub(crate) fn at_the_box(console: Option<File>) -> impl Fn(&str) + Send + Sync {
+    let console = Mutex::new(console);
+    move |text| {
         let shown = match &mut *console.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(console) => console.write_all(text.as_bytes()),
-            None => show(&text),
+            None => show(text),
         };
         if let Err(error) = shown {
-            tracing::error!(%error, "the one-time code could not be shown; connect a screen, and restart the appliance");
+            tracing::error!(%error, "a one-time code could not be shown; connect a screen, and restart the appliance");
         }
-    })
+    }
 }
 
 fn show(text: &str) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     error::Error,
     io,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -37,6 +37,11 @@ pub(crate) struct Listening {
 impl Listening {
     pub(crate) fn new(settings: &Settings, hostname: String) -> Self {
         Self { host: settings.address(&keys::LISTEN_HOST), hostname, interfaces: lucid_device::interfaces }
+    }
+
+    /// On all addresses of this machine, without settings.
+    pub(crate) fn everywhere(hostname: String) -> Self {
+        Self { host: Ipv6Addr::UNSPECIFIED.into(), hostname, interfaces: lucid_device::interfaces }
     }
 
     /// What the certificate should be valid for. A listener on one address is reached under that one; one on all

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Dev(Dev),
     /// Run the privileged process that keeps the data disk and restarts the box, as its systemd unit does.
     Agent(Agent),
+    /// Run the page of a box that does not come up, as its systemd unit does.
+    Rescue(Rescue),
     /// Print the service table.
     Services,
     /// Ask a running appliance how its services are.
@@ -42,7 +44,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Delete a recording for ever: its key is destroyed.
     Delete(Delete),
-    /// Verify an exported recording offline. Exit status: 0 proven, 1 wrong, 2 unreadable, 3 consistent but not trusted.
+    /// Verify an exported recording offline. Exit status: 0 proven, 1 wrong, 2 unreadable, 3 consistent but not
+    /// trusted.
     Verify(Verify),
     /// Print the appliance's verifier key: keep it elsewhere, for `verify --trust`.
     Key(Remote),
@@ -54,6 +57,10 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Bring a data directory back on new hardware with the recovery key.
     Recover(Recover),
+    /// Update an appliance, and see what became of it. Exit status: 0 done, and what was installed is kept; 1 refused,
+    /// failed, or taken back; 2 a wrong command line; 3 not known what became of it.
+    #[command(subcommand)]
+    Update(Update),
 }
 
 #[derive(Args)]
@@ -111,6 +118,20 @@ pub(crate) struct Agent {
     /// Look at no other disk than this, such as loop7; hardware or not. May be given several times.
     #[arg(long, value_name = "NAME")]
     pub(crate) only_disk: Vec<String>,
+}
+
+/// Everything is for a developer's machine; the appliance needs nothing of it.
+#[derive(Args)]
+pub(crate) struct Rescue {
+    /// The boot's report.
+    #[arg(long, value_name = "FILE", default_value = lucid_layout::paths::BOOT_REPORT)]
+    pub(crate) boot_report: PathBuf,
+    /// Where the agent listens.
+    #[arg(long, value_name = "FILE", default_value = lucid_layout::paths::AGENT_SOCKET)]
+    pub(crate) agent_socket: PathBuf,
+    /// Where the state directory of the supervisor is, for its certificate.
+    #[arg(long, value_name = "DIR", default_value = lucid_layout::paths::LUCID)]
+    pub(crate) state_dir: PathBuf,
 }
 
 #[derive(Subcommand)]
@@ -266,4 +287,92 @@ pub(crate) struct Recover {
     /// the state directory.
     #[arg(long)]
     pub(crate) replace_identity: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Update {
+    /// Show both slots, what is being done, the channel, and what became of former updates.
+    Status(Remote),
+    /// Send a bundle, install it, and stay until it is kept or taken back. A transfer that broke goes on where it was,
+    /// with the same command.
+    Push(Push),
+    /// Have the appliance fetch a bundle from a web server.
+    Pull(Pull),
+    /// Have the appliance look at its channel of releases now.
+    Check(Signed),
+    /// Install the release that is written, and stay until it is kept or taken back.
+    Install(Install),
+    /// Go back to the release in the other slot, and stay until it is kept.
+    Rollback(Restart),
+    /// Show that a trial boot works on this board: restart into the other slot and at once back again.
+    Selftest(Restart),
+    /// Give up a bundle that is being sent, or is written and not yet installed.
+    Discard(Signed),
+}
+
+/// Where the appliance is, and who gives the order. The password is asked for where the log-in is older than 5 minutes.
+#[derive(Args)]
+pub(crate) struct Signed {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Read the password from the first line of standard input instead of asking.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+/// When the appliance restarts.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// At once: recordings that run are paused, and go on afterwards.
+    Now,
+    /// Once no recording runs.
+    Quiet,
+    /// In the maintenance window of the settings.
+    Window,
+}
+
+#[derive(Args)]
+pub(crate) struct Push {
+    #[command(flatten)]
+    pub(crate) signed: Signed,
+    /// The bundle. Not a pipe: it is read again where a connection breaks.
+    pub(crate) file: PathBuf,
+    /// When to install it.
+    #[arg(long, value_enum, default_value_t = When::Now)]
+    pub(crate) when: When,
+    /// Only send it.
+    #[arg(long, conflicts_with_all = ["when", "no_wait"])]
+    pub(crate) no_install: bool,
+    /// Do not stay until it is kept or taken back.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Pull {
+    #[command(flatten)]
+    pub(crate) signed: Signed,
+    /// Where the bundle is, such as https://updates.example/lucid.bundle.
+    pub(crate) url: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Install {
+    #[command(flatten)]
+    pub(crate) signed: Signed,
+    /// When to install it.
+    #[arg(long, value_enum, default_value_t = When::Now)]
+    pub(crate) when: When,
+    /// Do not stay until it is kept or taken back.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Restart {
+    #[command(flatten)]
+    pub(crate) signed: Signed,
+    /// Do not stay until its end.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }

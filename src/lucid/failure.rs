@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use lucid_client::ClientError;
+use lucid_client::{ClientError, update::UpdateError};
 
 use crate::config::ConfigErrors;
 
@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// The other machine, or the way to it.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A bundle, or what became of sending it.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
     /// The operating system refused.
     #[error("could not {attempted}")]
     Io {

@@ -13,6 +13,7 @@ mod failure;
 mod front;
 mod payments;
 mod ready;
+mod rescue;
 mod run;
 mod table;
 mod wire;
@@ -50,6 +51,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Dev(args) => run::dev(&args),
         Command::Agent(args) => agent::run(&args),
+        Command::Rescue(args) => rescue::run(&args),
         Command::Services => {
             terminal::print(&table::render())?;
             Ok(ExitCode::SUCCESS)

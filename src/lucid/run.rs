@@ -39,7 +39,7 @@ const FRONTS_MAX: Duration = Duration::from_secs(11);
 /// What the log writer gets to put its last lines on disk.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 /// Threads that are blocked for good are left behind after this.
-const RUNTIME_MAX: Duration = Duration::from_secs(2);
+pub(crate) const RUNTIME_MAX: Duration = Duration::from_secs(2);
 
 /// How the box is run.
 #[derive(Clone, Copy)]
@@ -105,12 +105,8 @@ impl Start {
 
     /// The name under which the box is reached: on the appliance the kernel's, which mDNS announces below `local`.
     fn hostname(&self) -> String {
-        let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
         match self.mode {
-            Mode::Appliance if !self.settings.is_set(&keys::LISTEN_HOSTNAME) => match own.contains('.') {
-                true => own,
-                false => format!("{own}.local"),
-            },
+            Mode::Appliance if !self.settings.is_set(&keys::LISTEN_HOSTNAME) => own_host_name(),
             _ => self.settings.host_name(&keys::LISTEN_HOSTNAME).to_owned(),
         }
     }
@@ -182,7 +178,7 @@ fn ground(
     let signer = signer(&identity)?;
     let listening = Listening::new(settings, start.hostname());
     let certificate = listening.certificate(&state_dir.join("tls"), &clock)?;
-    let HandedOver { https, http, console, payments: _ } = handed_over;
+    let HandedOver { https, http, console, payments: _, kernel_log: _ } = handed_over;
     let ground = Ground {
         absent_root: start.absent_root(),
         thresholds: thresholds(settings),
@@ -193,6 +189,7 @@ fn ground(
         ports: Mutex::new(DashboardPorts { https, http }),
         tls: certificate.server_config(),
         ca_fingerprint: certificate.ca_fingerprint_sha256().to_owned(),
+        ca_pem: certificate.ca_pem().into(),
         announce: activation::announcer(console),
         data_root,
         state_dir,
@@ -231,6 +228,12 @@ pub(crate) fn make_state_dir(state_dir: &Path) -> Result<(), Failure> {
         attempted: format!("make the state directory `{}`", state_dir.display()),
         source,
     })
+}
+
+/// The kernel's name of this machine, as mDNS announces it below `local`.
+pub(crate) fn own_host_name() -> String {
+    let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if own.contains('.') { own } else { format!("{own}.local") }
 }
 
 /// Sets up the logs of the process.
@@ -280,7 +283,7 @@ async fn keep_time(clock: Arc<SystemClock>) {
 }
 
 /// Completes at SIGTERM or SIGINT.
-fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+pub(crate) fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         futures_util::future::select(Box::pin(terminate.recv()), Box::pin(interrupt.recv())).await;

@@ -44,6 +44,8 @@ pub(crate) const SESSION_API: Spec = service(
     true,
 );
 pub(crate) const ADMIN_INTERFACE: Spec = service("admin-interface", "The dashboard.", &["auth-service"], true, false);
+pub(crate) const UPDATE: Spec =
+    service("update", "Brings new releases to the agent, and tells it how one on trial does.", &[], true, false);
 
 /// Every service, in the order of its start; they stop in reverse.
 pub(crate) const SERVICES: &[Spec] = &[
@@ -57,6 +59,7 @@ pub(crate) const SERVICES: &[Spec] = &[
     SESSION_PIPELINE,
     SESSION_API,
     ADMIN_INTERFACE,
+    UPDATE,
 ];
 
 /// The table as text.

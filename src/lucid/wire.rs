@@ -8,7 +8,8 @@ mod dashboard;
 mod groups;
 mod layout;
 mod ports;
-mod redirect;
+pub(crate) mod redirect;
+mod update;
 
 use std::{
     net::{IpAddr, SocketAddr, TcpListener},
@@ -18,8 +19,8 @@ use std::{
 
 use axum::Router;
 use lucid_appliance::{
-    AdminInterface, AgentLink, AgentView, Boot, Release, StorageWatch, ThermalWatch, storage_watch::AbsentRoot,
-    thermal_watch::Thresholds,
+    AdminInterface, AgentLink, AgentView, Boot, Release, StorageWatch, ThermalWatch, Update, Updates,
+    storage_watch::AbsentRoot, thermal_watch::Thresholds, update::Desk,
 };
 use lucid_chain::{AnchoringPort, BlockManager, BlockchainEngine, ChainPort, ChainStore, SessionAnchoring};
 use lucid_device::{Clock, Device};
@@ -59,6 +60,8 @@ pub(crate) struct Ground {
     pub(crate) signer: Arc<Signer>,
     pub(crate) tls: Arc<rustls::ServerConfig>,
     pub(crate) ca_fingerprint: String,
+    /// The authority of the device's certificate, in PEM.
+    pub(crate) ca_pem: Arc<str>,
     /// Shows the owner the one-time code.
     pub(crate) announce: Arc<dyn Fn(&str) + Send + Sync>,
     /// Ports that systemd opened for the dashboard; whoever serves one takes it.
@@ -92,6 +95,7 @@ struct Wires {
     session_pipeline: Wired<SessionPipeline>,
     session_api: Wired<SessionApi>,
     admin_interface: Wired<AdminInterface>,
+    update: Wired<Update>,
 }
 
 /// What is lent, asked and watched between the services.
@@ -115,6 +119,9 @@ struct Links {
     repository: (Lender<Repository>, Slot<Repository>),
     uploads: (Lender<Uploads>, Slot<Uploads>),
     api: (Lender<ApiState>, Slot<ApiState>),
+    pipeline: Handle<SessionPipeline>,
+    desk: Lender<Desk>,
+    updates: Updates,
 }
 
 /// A running box.
@@ -163,6 +170,7 @@ pub(crate) fn start(ground: &Ground) -> std::io::Result<Running> {
     starter.chain(wires.blockchain_engine, wires.session_anchoring, wires.block_manager, &links);
     starter.sessions(wires.session_storage, wires.session_pipeline, wires.session_api, &links);
     let dashboard = starter.dashboard(wires.admin_interface, &links, history);
+    starter.update(wires.update, &links, dashboard.clone());
     let Starter { board, services, tasks, .. } = starter;
     Ok(Running { board, services, fronts_stop, fronts: tasks, dashboard })
 }
@@ -181,9 +189,11 @@ fn connect(
     let (anchoring, session_anchoring) = wire::<SessionAnchoring>();
     let (manager, block_manager) = wire::<BlockManager>();
     let (_, session_storage) = wire::<SessionStorage>();
-    let (_, session_pipeline) = wire::<SessionPipeline>();
+    let (pipeline, session_pipeline) = wire::<SessionPipeline>();
     let (_, session_api) = wire::<SessionApi>();
     let (_, admin_interface) = wire::<AdminInterface>();
+    let (update_handle, update) = wire::<Update>();
+    let (desk, desk_slot) = slot(Update::NAME);
     let chain_store = slot(BlockchainEngine::NAME);
     let links = Links {
         pool: Pool::new(background_allowed(load.clone()))?,
@@ -202,6 +212,9 @@ fn connect(
         repository: slot(SessionStorage::NAME),
         uploads: slot(SessionPipeline::NAME),
         api: slot(SessionApi::NAME),
+        pipeline,
+        desk,
+        updates: Updates::new(desk_slot, &update_handle),
     };
     let wires = Wires {
         storage_watch,
@@ -214,6 +227,7 @@ fn connect(
         session_pipeline,
         session_api,
         admin_interface,
+        update,
     };
     Ok((wires, links))
 }

@@ -28,6 +28,9 @@ pub struct Identity {
     pub role: Role,
     /// The token (`jti`) that proved it: what a log-out revokes.
     pub token_id: Uuid,
+    /// Seconds since the password was given, as of when the token was looked at. A log-in that is refreshed goes on,
+    /// and grows old: what changes the box for good takes a young one.
+    pub auth_age_s: u64,
 }
 
 /// Why a caller is not let in.

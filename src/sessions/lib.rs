@@ -11,6 +11,7 @@
 
 mod api;
 mod attachments;
+mod ballast;
 mod chunk;
 mod chunk_cipher;
 mod chunk_memory;

@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::attachments::Attachments;
+use crate::ballast::Ballast;
 use crate::repository_error::RepositoryError;
 use crate::rows::{GENERATION, META, SCHEMA, SESSIONS};
 
@@ -26,7 +27,7 @@ pub(crate) use shredding::forget;
 pub(crate) use states::NewChunk;
 
 /// Room that no chunk may take: deletions, rows and blocks go on where recording stops.
-const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
+pub(crate) const ROOM_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 type Result<T, E = RepositoryError> = std::result::Result<T, E>;
 
@@ -34,6 +35,7 @@ type Result<T, E = RepositoryError> = std::result::Result<T, E>;
 pub struct Repository {
     store: Store,
     blobs: Blobs,
+    ballast: Ballast,
     vault: Vault,
     /// Held while keys are made or re-wrapped: a key wrapped with a generation that is being destroyed would be lost.
     keys: Mutex<()>,
@@ -49,10 +51,26 @@ impl Repository {
     /// # Errors
     /// The store's and the vault's; nothing is changed where it can't be read.
     pub fn open(data_dir: &Path, vault: Vault) -> Result<Self> {
-        let store = Store::open(&data_dir.join("session-storage.redb"), &SCHEMA, Options::default())?;
+        Self::open_with(data_dir, vault, Options::default())
+    }
+
+    /// The same with options of one's own for the store.
+    ///
+    /// # Errors
+    /// As [`Repository::open`].
+    pub fn open_with(data_dir: &Path, vault: Vault, options: Options) -> Result<Self> {
+        let ballast = Ballast::of(data_dir);
+        let open = || Store::open(&data_dir.join("session-storage.redb"), &SCHEMA, options);
+        let store = match open() {
+            Err(error) if error.is_disk_full() => {
+                ballast.release().map_err(RepositoryError::Ballast)?;
+                open()
+            }
+            opened => opened,
+        }?;
         let blobs = Blobs::open(&data_dir.join("chunks"))?;
         let (keys, stays, attachments, closing) = Default::default();
-        let repository = Self { store, blobs, vault, keys, stays, attachments, closing };
+        let repository = Self { store, blobs, ballast, vault, keys, stays, attachments, closing };
         repository.settle_keys()?;
         repository.sweep()?;
         Ok(repository)
@@ -81,6 +99,11 @@ impl Repository {
     /// Who uploads to which recording.
     pub(crate) fn attachments(&self) -> &Attachments {
         &self.attachments
+    }
+
+    /// Lays by the room that a deletion needs on a full disk, once there is room to spare. Blocking.
+    pub(crate) fn lay_ballast(&self) -> Result<()> {
+        self.ballast.lay().map_err(RepositoryError::Ballast)
     }
 
     /// Finishes or drops a rotation that was cut short, as the store says.

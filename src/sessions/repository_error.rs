@@ -25,6 +25,9 @@ pub enum RepositoryError {
     /// How much room there is could not be told.
     #[error("could not look how much room the data disk has")]
     Space(#[source] DiskError),
+    /// The room kept for deletions can't be laid by or given up.
+    #[error("the room that is kept for deletions on a full disk can't be kept or used")]
+    Ballast(#[source] std::io::Error),
     /// Too many recordings are open.
     #[error("too many recordings are open: end or resume some of them first")]
     TooManyOpen,

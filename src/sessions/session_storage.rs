@@ -1,12 +1,13 @@
 //! session-storage: owns the recordings on the data disk.
 //!
 //! Promises: a recording is lent to readers and writers only while its store, its chunks and its keys are open and
-//! checked. Must never start empty over something it can't read. Degraded: while the data disk can't follow the recovery
-//! key that was issued last, because the disk is full or fails; tried again until it does.
+//! checked. Must never start empty over something it can't read. Degraded: while the data disk can't follow the
+//! recovery key that was issued last, because the disk is full or fails; tried again until it does.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use lucid_kit::{Ctx, Health, Lease, Lender, Service};
+use lucid_store::Options;
 use lucid_vault::Vault;
 use serde::Serialize;
 
@@ -20,6 +21,8 @@ pub struct SessionStorageDeps {
     pub state_dir: PathBuf,
     /// Where the repository is lent.
     pub repository: Lender<Repository>,
+    /// See [`Options::migrate`].
+    pub migrate: bool,
 }
 
 /// What it says about itself.
@@ -40,6 +43,8 @@ pub struct SessionStorageStatus {
 pub struct SessionStorage {
     repository: Arc<Repository>,
     behind: Option<String>,
+    /// Why no room is laid by for deletions, once that was tried and failed.
+    without_ballast: Option<String>,
     _lease: Lease<Repository>,
 }
 
@@ -55,11 +60,12 @@ impl Service for SessionStorage {
     async fn start((): &(), deps: &SessionStorageDeps) -> Result<Self, RepositoryError> {
         let data_dir = deps.data_dir.join(Self::NAME);
         let (state_dir, keys_dir) = (deps.state_dir.clone(), deps.data_dir.clone());
-        let open = move || Repository::open(&data_dir, Vault::open(&state_dir, &keys_dir)?);
+        let options = Options { migrate: deps.migrate, ..Options::default() };
+        let open = move || Repository::open_with(&data_dir, Vault::open(&state_dir, &keys_dir)?, options);
         let opened = tokio::task::spawn_blocking(open).await.map_err(|_| RepositoryError::Panicked)?;
         let repository = Arc::new(opened?);
         let lease = deps.repository.lend(repository.clone());
-        let mut storage = Self { repository, behind: None, _lease: lease };
+        let mut storage = Self { repository, behind: None, without_ballast: None, _lease: lease };
         // After lending: whoever issues a recovery key now finds us, and whoever did so before is seen here.
         storage.follow().await;
         Ok(storage)
@@ -68,6 +74,7 @@ impl Service for SessionStorage {
     async fn run(&mut self, ctx: &mut Ctx<Self>) -> Result<(), RepositoryError> {
         while ctx.ticked().await {
             self.follow().await;
+            self.lay_ballast().await;
             ctx.publish(self.status()?);
         }
         Ok(())
@@ -100,6 +107,21 @@ impl SessionStorage {
             tracing::error!(%cause, "the data disk does not follow the recovery key issued last; trying again");
         }
         self.behind = behind;
+    }
+
+    /// At every tick: the room may just have come. Recordings do not depend on it.
+    async fn lay_ballast(&mut self) {
+        let repository = self.repository.clone();
+        let laid = tokio::task::spawn_blocking(move || repository.lay_ballast()).await;
+        let error = match laid {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(RepositoryError::Panicked.to_string()),
+        };
+        if let (Some(cause), None) = (&error, &self.without_ballast) {
+            tracing::warn!(%cause, "no room is laid by for deletions on a full disk; trying again");
+        }
+        self.without_ballast = error;
     }
 
     /// A store that has stopped taking writes is opened afresh: kit restarts us for the error.

@@ -410,7 +410,7 @@ pub(crate) fn account(name: &str) -> AccountId {
 /// Somebody.
 pub(crate) fn identity(name: &str, role: Role) -> Identity {
     let user = name.split('+').next().unwrap().to_owned();
-    Identity { account: account(name), user, role, token_id: uuid::Uuid::nil() }
+    Identity { account: account(name), user, role, token_id: uuid::Uuid::nil(), auth_age_s: 0 }
 }
 
 #[test]

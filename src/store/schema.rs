@@ -100,15 +100,17 @@ impl Schema {
         Ok(())
     }
 
-    /// The migration that opening is to run, if one is due and allowed.
+    /// The migration that opening is to run, if one is due and allowed. One that is due and does not exist is an error
+    /// also where it would have to wait: a release on trial must not seem to work on data that it can never take over.
     pub(crate) fn due(&self, stamp: &Stamp, options: Options) -> Result<Option<&'static Migration>, StoreError> {
-        if stamp.version >= self.version || !(options.migrate || self.readable_by_previous) {
+        if stamp.version >= self.version {
             return Ok(None);
         }
         let found = self.migrations.iter().find(|step| (step.from, step.to) == (stamp.version, self.version));
         let missing =
             || StoreError::NoMigration { schema: self.name.to_owned(), from: stamp.version, to: self.version };
-        found.map(Some).ok_or_else(missing)
+        let found = found.ok_or_else(missing)?;
+        Ok((options.migrate || self.readable_by_previous).then_some(found))
     }
 }
 

@@ -20,9 +20,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     View, account, accounts, assets, audit, blocks, claim, events, fields::CsrfKey, guard, login, logs::Logs, overview,
-    refusal, renewals::Renewals, services, sessions, storage, system, upload,
+    refusal, renewals::Renewals, services, sessions, storage, system, update, upload,
 };
-use crate::{AgentLink, AgentView, Boot, Release, thermal_watch::History};
+use crate::{AgentLink, AgentView, Boot, Release, thermal_watch::History, update::Updates};
 
 /// A page waits this long for a service, then shows without it. A person waits two seconds without wondering.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -91,6 +91,8 @@ pub struct Pages {
     pub release: Release,
     /// What the agent said last.
     pub agent_view: watch::Receiver<AgentView>,
+    /// Updates.
+    pub updates: Updates,
     /// What the owner should know of the start of the program.
     pub notes: Vec<String>,
     /// The payments plane.
@@ -123,7 +125,10 @@ pub fn routes(pages: Pages) -> Router {
         renewals: Renewals::default(),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
     });
-    let uploads = Router::new().route("/sessions/upload", post(upload::take)).layer(DefaultBodyLimit::disable());
+    let uploads = Router::new()
+        .route("/sessions/upload", post(upload::take))
+        .route("/updates/bundle", post(update::take))
+        .layer(DefaultBodyLimit::disable());
     Router::new()
         .merge(everyday())
         .merge(administration())
@@ -176,6 +181,14 @@ fn administration() -> Router<Shared> {
         .route("/storage/adopt", post(storage::adopt))
         .route("/storage/detach", post(storage::detach))
         .route("/storage/mount", post(storage::mount))
+        .route("/updates", get(update::page))
+        .route("/updates/sign-in", post(update::sign_in))
+        .route("/updates/install", post(update::install))
+        .route("/updates/rollback", post(update::rollback))
+        .route("/updates/selftest", post(update::selftest))
+        .route("/updates/pull", post(update::pull))
+        .route("/updates/check", post(update::check))
+        .route("/updates/discard", post(update::discard))
         .route("/system", get(system::page))
         .route("/system/restart", post(system::restart))
         .route("/system/power-off", post(system::power_off))

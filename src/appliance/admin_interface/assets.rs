@@ -17,8 +17,6 @@ use http::{
 };
 use sha2::{Digest, Sha256};
 
-use super::app::Shared;
-
 /// Bytes of the hash in a name: 64 bits tell apart what a handful of releases hold.
 const HASH_BYTES: usize = 8;
 
@@ -36,6 +34,10 @@ pub(super) static LIVE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("live.js", "text/javascript; charset=utf-8", include_str!("assets/live.js")));
 pub(super) static UPLOAD: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("upload.js", "text/javascript; charset=utf-8", include_str!("assets/upload.js")));
+pub(super) static UPDATE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("update.js", "text/javascript; charset=utf-8", include_str!("assets/update.js")));
+pub(super) static BLAKE3: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("blake3.js", "text/javascript; charset=utf-8", include_str!("assets/blake3.js")));
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
@@ -55,12 +57,12 @@ impl Asset {
     }
 }
 
-pub(super) fn routes() -> Router<Shared> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/static/{hash}/{name}", get(serve))
 }
 
 async fn serve(Path((hash, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
-    let all = [&STYLE, &LIVE, &UPLOAD, &ICON];
+    let all = [&STYLE, &LIVE, &UPLOAD, &UPDATE, &BLAKE3, &ICON];
     let Some(asset) = all.into_iter().find(|asset| asset.name == name && asset.hash == hash) else {
         return StatusCode::NOT_FOUND.into_response();
     };

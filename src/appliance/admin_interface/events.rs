@@ -23,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{View, app::Shared, blocks, guard::Visitor, overview, services, sessions};
+use super::{View, app::Shared, blocks, guard::Visitor, overview, services, sessions, update};
 
 /// Parts are rendered again at this pace, or when admin-interface has collected, whichever comes later.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -101,6 +101,7 @@ impl Feed {
             "sessions" => Some(sessions::list_parts(app, who).await),
             "session" => sessions::one_parts(app, who, &self.topic.of).await,
             "blocks" => Some(blocks::list_parts(app).await),
+            "updates" if is_developer => Some(update::parts(app, who)),
             "services" if is_developer => Some(services::list_parts(app)),
             "service" if is_developer => services::one_parts(app, &self.topic.of),
             _ => None,

@@ -98,7 +98,7 @@ pub(super) fn hash(hex: &str) -> Markup {
 }
 
 /// An error as a sentence: capital first, full stop last.
-pub(super) fn sentence(error: &impl std::fmt::Display) -> String {
+pub(crate) fn sentence(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut chars = text.chars();
     let Some(first) = chars.next() else { return text };

@@ -170,7 +170,8 @@ pub(super) async fn refuse_foreign_pages(request: Request, next: Next) -> Respon
     next.run(request).await
 }
 
-fn is_foreign(headers: &HeaderMap) -> bool {
+/// Whether a request was sent by a page of somebody else, by the browser's own words.
+pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
         (Some(site), _) => site != "same-origin" && site != "none",
@@ -180,7 +181,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 }
 
 /// The headers of every reply. Assets have their own word on caching; a page is never kept.
-pub(super) async fn add_headers(request: Request, next: Next) -> Response {
+pub(crate) async fn add_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [

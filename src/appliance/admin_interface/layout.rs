@@ -13,6 +13,7 @@ pub(super) enum Place {
     Blocks,
     Services,
     Storage,
+    Updates,
     Accounts,
     Audit,
     System,
@@ -20,12 +21,13 @@ pub(super) enum Place {
 }
 
 /// The navigation: place, path, word, and the role that it takes.
-const PLACES: [(Place, &str, &str, Role); 8] = [
+const PLACES: [(Place, &str, &str, Role); 9] = [
     (Place::Overview, "/", "Overview", Role::User),
     (Place::Sessions, "/sessions", "Sessions", Role::User),
     (Place::Blocks, "/blocks", "Blocks", Role::User),
     (Place::Services, "/services", "Services", Role::Developer),
     (Place::Storage, "/storage", "Storage", Role::Developer),
+    (Place::Updates, "/updates", "Updates", Role::Developer),
     (Place::Accounts, "/accounts", "Accounts", Role::Admin),
     (Place::Audit, "/audit", "Audit", Role::Admin),
     (Place::System, "/system", "System", Role::Admin),
@@ -46,7 +48,7 @@ pub(super) fn page(app: &App, who: &Identity, frame: &Frame<'_>, body: &Markup) 
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(frame.title))
+            (head(frame.title, &live_script()))
             body data-live=[frame.live.as_deref()] {
                 a.skip href="#main" { "Skip to the content" }
                 @if app.is_simulated() { (banner()) }
@@ -91,7 +93,7 @@ pub(super) fn outside(app: &App, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title))
+            (head(title, &live_script()))
             body.outside {
                 a.skip href="#main" { "Skip to the content" }
                 @if app.is_simulated() { (banner()) }
@@ -102,12 +104,42 @@ pub(super) fn outside(app: &App, title: &str, body: &Markup) -> Markup {
     }
 }
 
+/// The page of a box in rescue: nobody is logged in, nothing leads elsewhere, and there are no scripts.
+pub(crate) fn in_rescue(notice: Option<(Tone, &str)>, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head("In rescue", &html! {}))
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                header.top { span.brand { (mark()) span { "Lucid" } } }
+                main #main tabindex="-1" {
+                    h1 { "In rescue" }
+                    @if let Some((tone, text)) = notice {
+                        p class={ "notice " (tone.class()) } role="status" { (text) }
+                    }
+                    (body)
+                }
+                footer {
+                    p { "Lucid appliance " (env!("CARGO_PKG_VERSION")) }
+                    p { "Reload the page to see newer values." }
+                }
+            }
+        }
+    }
+}
+
 /// A page that says one thing, and leads back.
 pub(super) fn bare(app: &App, title: &str, text: &str) -> Markup {
     outside(app, title, &html! { p { (text) } p { a href="/" { "To the overview" } } })
 }
 
-fn head(title: &str) -> Markup {
+/// What keeps a page up to date.
+fn live_script() -> Markup {
+    html! { script type="module" src=(assets::LIVE.path()) {} }
+}
+
+fn head(title: &str, script: &Markup) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -116,7 +148,7 @@ fn head(title: &str) -> Markup {
             title { (title) " · Lucid" }
             link rel="icon" type="image/svg+xml" href=(assets::ICON.path());
             link rel="stylesheet" href=(assets::STYLE.path());
-            script type="module" src=(assets::LIVE.path()) {}
+            (script)
         }
     }
 }
@@ -150,12 +182,12 @@ pub(super) fn live(id: &str, content: &Markup) -> Markup {
 }
 
 /// One named value of a list of them.
-pub(super) fn fact(name: &str, value: &Markup) -> Markup {
+pub(crate) fn fact(name: &str, value: &Markup) -> Markup {
     html! { div.fact { dt { (name) } dd { (value) } } }
 }
 
 /// In place of a part that could not be shown.
-pub(super) fn missing(what: &str, why: &str) -> Markup {
+pub(crate) fn missing(what: &str, why: &str) -> Markup {
     html! { p.notice.warn { (what) " can't be shown: " (why) } }
 }
 
@@ -173,13 +205,13 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: &Markup) -> Markup {
 }
 
 /// A one-word state with a sign, so that colour is not all that tells.
-pub(super) fn badge(tone: Tone, word: &str) -> Markup {
+pub(crate) fn badge(tone: Tone, word: &str) -> Markup {
     html! { span class={ "badge " (tone.class()) } { span aria-hidden="true" { (tone.sign()) } " " (word) } }
 }
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     Good,
     Busy,
     Warn,
@@ -224,6 +256,20 @@ pub(super) fn notice(done: Option<&str>) -> Option<&'static str> {
         "detached" => "The data disk is being unmounted. Unplug it once it is shown as detached.",
         "mounted" => "The data disk is being mounted.",
         "restarting" => "The appliance restarts now. This page answers again in about a minute.",
+        "update-sent" => "The bundle is written and read back. It is not installed yet.",
+        "update-installing" => {
+            "The restart into the new release, on trial, was ordered. This page answers again a minute or two after it, \
+             and says below what became of the trial."
+        }
+        "update-waiting" => "It is installed when its time has come. What it waits for is said below.",
+        "update-returning" => {
+            "The restart into the other slot, on trial, was ordered. This page answers again a minute or two after it, \
+             and says below what became of the trial."
+        }
+        "update-testing" => "Two restarts were ordered. This page says below, after them, what was seen.",
+        "update-checking" => "The channel is being asked for new releases.",
+        "update-pulling" => "The bundle is being fetched.",
+        "update-discarded" => "What was sent was given up.",
         "off" => "The appliance switches itself off now.",
         "logged-out" => "You are logged out.",
         "saved" => "The appliance is yours. Welcome.",

@@ -80,7 +80,7 @@ pub(super) async fn submit(
 }
 
 /// A page that says why, with the status that programs expect.
-pub(super) fn refused(error: &AccountError, page: Markup) -> Response {
+pub(super) fn refused(error: &AccountError, page: impl IntoResponse) -> Response {
     // 401 would make some browsers ask for a password of their own: a form's answer is 422, as for any wrong field.
     let status = match refusal::refused_status(error) {
         StatusCode::UNAUTHORIZED => StatusCode::UNPROCESSABLE_ENTITY,

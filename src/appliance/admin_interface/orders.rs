@@ -1,4 +1,5 @@
-//! Orders to the agent: given by an administrator who has given the password again, and written down before.
+//! Orders to the agent, and about updates: given by an administrator who has given the password again, and written down
+//! before.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{app::App, format, login};
-use crate::agent_link::AgentError;
+use crate::{agent_link::AgentError, update::UpdateError};
 
 /// Longer than the agent needs to begin anything, and shorter than a request may take.
 const ORDER_MAX: Duration = Duration::from_secs(20);
@@ -36,6 +37,8 @@ pub(super) enum NotDone {
     Password(AccountError),
     #[error("{0}")]
     Agent(AgentError),
+    #[error("{}", crate::update::described(_0))]
+    Update(UpdateError),
     #[error("{0}")]
     Field(String),
 }
@@ -48,7 +51,7 @@ pub(super) async fn carry_out(
     password: Zeroizing<String>,
     order: Order,
 ) -> Result<(), NotDone> {
-    begin(app, who, connection, password, &order).await?;
+    begin(app, who, connection, password, order.action, &order.detail).await?;
     let Err(error) = ask(app, &order.request).await else { return Ok(()) };
     let detail = format!("{}: not done: {error}", order.detail);
     app.note(who, connection.peer.ip(), order.action, detail).await;
@@ -77,20 +80,21 @@ async fn ask_until_unused(app: &App, request: &Request) -> Result<Reply, AgentEr
     }
 }
 
-/// Proves who gives the order, and writes it down.
-async fn begin(
+/// Proves who gives an order, and writes it down.
+pub(super) async fn begin(
     app: &App,
     who: &Identity,
     connection: &ConnectionInfo,
     password: Zeroizing<String>,
-    order: &Order,
+    action: &'static str,
+    detail: &str,
 ) -> Result<(), NotDone> {
     let peer = connection.peer.ip();
     let proof = Login { name: who.user.clone(), password, peer };
-    app.pages.accounts.prove(order.action, proof).await.map_err(NotDone::Password)?;
+    app.pages.accounts.prove(action, proof).await.map_err(NotDone::Password)?;
     // Before, because a box that restarts writes nothing afterwards.
-    app.note(who, peer, order.action, order.detail.clone()).await;
-    tracing::info!(user = who.user, action = order.action, detail = order.detail, "asking the agent");
+    app.note(who, peer, action, detail.to_owned()).await;
+    tracing::info!(user = who.user, action, detail, "ordered");
     Ok(())
 }
 
@@ -100,8 +104,9 @@ impl NotDone {
         let status = match self {
             Self::Password(error) => return login::refused(error, page),
             Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Agent(AgentError::Refused(_) | AgentError::Absent) => StatusCode::CONFLICT,
-            Self::Agent(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Agent(error) | Self::Update(UpdateError::Agent(error)) => by_agent(error),
+            Self::Update(UpdateError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Update(_) => StatusCode::CONFLICT,
         };
         (status, page).into_response()
     }
@@ -109,6 +114,13 @@ impl NotDone {
     /// What a page says of it, at its head.
     pub(super) fn alert(&self) -> Markup {
         html! { p.notice.bad role="alert" { (format::sentence(self)) } }
+    }
+}
+
+fn by_agent(error: &AgentError) -> StatusCode {
+    match error {
+        AgentError::Refused(_) | AgentError::Absent => StatusCode::CONFLICT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     chart, format,
     guard::Member,
     layout::{self, Frame, Place, Tone, fact},
+    update,
 };
 use crate::StorageWatch;
 
@@ -39,8 +40,8 @@ pub(super) async fn page(State(app): State<Shared>, Member(who): Member, Query(a
     let body = html! {
         h1.unseen { "Overview" }
         @for (id, part) in parts(&app, who.role) {
-            // The one part that is read out when it changes.
-            div id=(id) aria-live=[(id == "verdict").then_some("polite")] { (part) }
+            // The parts that are read out when they change.
+            div id=(id) aria-live=[matches!(id, "verdict" | "update").then_some("polite")] { (part) }
         }
     };
     layout::page(&app, &who, &frame, &body)
@@ -51,6 +52,7 @@ pub(super) fn parts(app: &App, role: Role) -> Vec<(&'static str, Markup)> {
     let view = app.pages.view.borrow().clone();
     let temperatures = app.pages.temperatures.borrow().clone();
     vec![
+        ("update", update::banner(&app.pages.updates.status()).unwrap_or_default()),
         ("verdict", verdict(app, &view)),
         ("facts", facts(app, &view)),
         ("temperature", html! { section { h2 { "Temperature" } (chart::temperature(&temperatures)) } }),

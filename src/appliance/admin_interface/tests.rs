@@ -7,4 +7,5 @@ mod pages;
 mod security;
 mod service;
 mod units;
+mod update;
 mod verify;

@@ -242,7 +242,7 @@ test("hostile text in logs and the audit log is text", async () => {
   check(stranger);
   await stranger.context.close();
   const { page } = admin;
-  for (const path of ["/services", "/services/auth-service", "/services/session-api", "/audit", "/accounts", "/storage", "/system"]) {
+  for (const path of ["/services", "/services/auth-service", "/services/session-api", "/audit", "/accounts", "/storage", "/updates", "/system"]) {
     await page.goto(path);
     await axe(page, path);
     assert.equal(await page.locator("img").count(), 0, path);
@@ -329,7 +329,7 @@ test("without JavaScript every page can be read and a file recorded", async () =
   const { page } = visitor;
   await logIn(page, NAME, PASSWORD);
   await page.getByText("All is well").waitFor();
-  for (const path of ["/sessions", sessionPath, "/blocks", "/services", "/services/auth-service", "/accounts", "/audit", "/storage", "/system"]) {
+  for (const path of ["/sessions", sessionPath, "/blocks", "/services", "/services/auth-service", "/accounts", "/audit", "/storage", "/updates", "/system"]) {
     assert.equal((await page.goto(path)).status(), 200, path);
     assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1, path);
   }
@@ -351,7 +351,7 @@ test("a window of 320 pixels is wide enough", async () => {
   const { page } = visitor;
   await logIn(page, NAME, PASSWORD);
   await page.locator("#verdict").waitFor();
-  for (const path of ["/", "/sessions", sessionPath, "/blocks", "/blocks/1", "/services", "/services/auth-service", "/accounts", "/audit", "/account", "/storage", "/system"]) {
+  for (const path of ["/", "/sessions", sessionPath, "/blocks", "/blocks/1", "/services", "/services/auth-service", "/accounts", "/audit", "/account", "/storage", "/updates", "/system"]) {
     await page.goto(path);
     const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(excess <= 0, `${path} is ${excess} pixels too wide`);

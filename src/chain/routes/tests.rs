@@ -28,7 +28,7 @@ impl Authenticator for ByName {
             _ => return Err(AuthError::Invalid),
         };
         let account = lucid_ports::AccountId::from_bytes([7; 16]);
-        Ok(Identity { account, user: bearer.to_owned(), role, token_id: uuid::Uuid::nil() })
+        Ok(Identity { account, user: bearer.to_owned(), role, token_id: uuid::Uuid::nil(), auth_age_s: 0 })
     }
 }
 

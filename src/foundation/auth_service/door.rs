@@ -104,7 +104,8 @@ impl Door {
         if !self.is_claimed() {
             return Err(AuthError::Unclaimed);
         }
-        let claims = self.keys.read(bearer, Kind::Access, self.time.now_ms())?;
+        let now_ms = self.time.now_ms();
+        let claims = self.keys.read(bearer, Kind::Access, now_ms)?;
         let accounts = self.read();
         let known = accounts.get(&claims.sub).filter(|known| known.role == claims.role).ok_or(AuthError::Revoked)?;
         let stands =
@@ -112,7 +113,8 @@ impl Door {
         if !known.sessions.iter().any(stands) {
             return Err(AuthError::Revoked);
         }
-        Ok(Identity { account: known.id, user: claims.sub, role: claims.role, token_id: claims.jti })
+        let auth_age_s = claims.auth_age_s(now_ms);
+        Ok(Identity { account: known.id, user: claims.sub, role: claims.role, token_id: claims.jti, auth_age_s })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<String, Known>> {

@@ -87,6 +87,8 @@ pub struct Config {
     /// Why nobody may claim the appliance, in words for its owner: it has, or may have, one whose accounts are lost. No
     /// code is made or taken then. Without effect on an appliance that has accounts.
     pub locked: Option<String>,
+    /// See [`Options::migrate`].
+    pub migrate: bool,
 }
 
 /// What it may use.
@@ -97,8 +99,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Makes recovery keys.
     pub recovery: Arc<dyn Recovery>,
-    /// The state directory; the service keeps to `auth-service/` in it. The one-time code of the provisioning lies beside
-    /// that as `claim.code`, and is deleted once the appliance is claimed.
+    /// The state directory; the service keeps to `auth-service/` in it. The one-time code of the provisioning lies
+    /// beside that as `claim.code`, and is deleted once the appliance is claimed.
     pub state_dir: PathBuf,
     /// Shows the one-time code to the owner, for example on the terminal. Must never write it to a log.
     pub announce: Arc<dyn Fn(&str) + Send + Sync>,
@@ -157,7 +159,8 @@ impl Service for AuthService {
     async fn start(config: &Config, deps: &Deps) -> Result<Self, Error> {
         let (state_dir, clock, announce) = (deps.state_dir.clone(), deps.clock.clone(), deps.announce.clone());
         let is_locked = config.locked.is_some();
-        let open = move || open(&state_dir, clock, is_locked, &*announce);
+        let options = Options { cache_bytes: CACHE_BYTES, migrate: config.migrate };
+        let open = move || open(&state_dir, clock, options, is_locked, &*announce);
         let (store, door, code) = tokio::task::spawn_blocking(open).await.map_err(Error::Start)??;
         if let (Some(reason), false) = (&config.locked, door.is_claimed()) {
             tracing::error!(reason, "locked: nobody can claim this appliance");
@@ -280,13 +283,13 @@ fn told<T>(attempted: &'static str, result: Result<T, Failure>) -> Answer<T> {
 fn open(
     state_dir: &Path,
     clock: Arc<dyn Clock>,
+    options: Options,
     is_locked: bool,
     announce: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<(Store, Arc<Door>, Option<Code>), Error> {
     let dir = state_dir.join(NAME);
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
     made.map_err(|source| Error::Directory { path: dir.clone(), source })?;
-    let options = Options { cache_bytes: CACHE_BYTES, ..Options::default() };
     let store = Store::open(&dir.join("auth-service.redb"), &SCHEMA, options).map_err(Error::Store)?;
     let keys = Keys::open(&dir.join("jwt.secret"))?;
     let time = Time::new(clock, latest_ms(&store).map_err(Error::Store)?);

@@ -14,13 +14,13 @@ use zeroize::Zeroizing;
 use super::core::Core;
 use super::failure::Failure;
 use super::rows::{ACCESS_MAX, ACCOUNTS, SESSIONS, SessionRow, sessions_of};
-use super::token::{Claims, Kind};
+use super::token::{Claims, Descent, Kind};
 use super::{SESSIONS_MAX, audit};
 
 /// Tokens about to be issued. Their ids are chosen before the transaction, which may run more than once.
 #[derive(Clone, Copy)]
 pub(crate) struct Issue {
-    family: Uuid,
+    descent: Descent,
     refresh_id: Uuid,
     access_id: Uuid,
     /// When they are issued.
@@ -45,7 +45,7 @@ impl Issue {
         let access_ids = std::iter::once(self.access_id).chain(former).take(ACCESS_MAX).collect();
         let (used_ms, expires_ms, refresh_id) = (self.now_ms, self.expires_ms, self.refresh_id);
         let row = SessionRow { used_ms, expires_ms, refresh_id, access_ids };
-        tx.put(&SESSIONS, &(user.to_owned(), self.family.into_bytes()), &row)
+        tx.put(&SESSIONS, &(user.to_owned(), self.descent.family.into_bytes()), &row)
     }
 }
 
@@ -75,7 +75,9 @@ impl Core {
         }
         let claims = self.door.keys.read(&token, Kind::Refresh, self.now_ms());
         let claims = claims.map_err(|_| AccountError::SessionEnded)?;
-        let (issue, user) = (self.issue(claims.family), claims.sub.clone());
+        // The password was given when the log-in began, not now.
+        let descent = Descent { family: claims.family, auth_time: claims.auth_time };
+        let (issue, user) = (self.issue(descent), claims.sub.clone());
         let reused =
             audit::entry(issue.now_ms, &user, None, "refresh", "refused: an old token was used again; log-in ended");
         let exchange = self.change(&user, move |tx| {
@@ -110,19 +112,19 @@ impl Core {
 
     /// Tokens of a new log-in.
     pub(crate) fn new_login(&self) -> Issue {
-        self.issue(Uuid::new_v4())
+        self.issue(Descent { family: Uuid::new_v4(), auth_time: self.now_ms() / 1000 })
     }
 
-    fn issue(&self, family: Uuid) -> Issue {
+    fn issue(&self, descent: Descent) -> Issue {
         let now_ms = self.now_ms();
         let expires_ms = now_ms + self.refresh_token_s * 1000;
-        Issue { family, refresh_id: Uuid::new_v4(), access_id: Uuid::new_v4(), now_ms, expires_ms }
+        Issue { descent, refresh_id: Uuid::new_v4(), access_id: Uuid::new_v4(), now_ms, expires_ms }
     }
 
     /// Signs what was issued, once it is on disk.
     pub(crate) fn tokens(&self, issue: &Issue, user: &str, role: Role) -> Result<Tokens, Failure> {
         let sign = |kind, id, lifetime_s| {
-            self.door.keys.sign(&Claims::new(user, role, kind, id, issue.family, issue.now_ms, lifetime_s))
+            self.door.keys.sign(&Claims::new(user, role, kind, id, issue.descent, issue.now_ms, lifetime_s))
         };
         Ok(Tokens {
             access_token: sign(Kind::Access, issue.access_id, self.access_token_s)?,

@@ -89,6 +89,7 @@ impl Appliance {
             login_attempts_max: 5,
             login_window_s: 900,
             locked: None,
+            migrate: true,
         }
     }
 

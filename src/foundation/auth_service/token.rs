@@ -1,8 +1,8 @@
 //! Tokens: JSON Web Tokens (RFC 7519) signed with HS256 (RFC 7518, section 3.2).
 //!
-//! One algorithm, one issuer, one key, all named in the token and all checked: what asks for another is not valid. Times
-//! are checked here, against the caller's time, and not by the library against the system's clock. A valid token is not
-//! yet a good one: whether its log-in still stands is the door's to say.
+//! One algorithm, one issuer, one key, all named in the token and all checked: what asks for another is not valid.
+//! Times are checked here, against the caller's time, and not by the library against the system's clock. A valid token
+//! is not yet a good one: whether its log-in still stands is the door's to say.
 //!
 //! The library brings no cryptography of its own (see the workspace's manifest); the provider below is HMAC-SHA-256 and
 //! nothing else, so that no token, whatever its header says, reaches any other code.
@@ -37,8 +37,8 @@ const TOKEN_BYTES_MAX: usize = 2048;
 /// request that was under way.
 const LEEWAY_S: u64 = 2;
 
-/// How far in the future a token may have been issued, in seconds: the step of a clock that a time server corrects. What
-/// lies further ahead was issued by a clock that was wrong, and would live too long.
+/// How far in the future a token may have been issued, in seconds: the step of a clock that a time server corrects.
+/// What lies further ahead was issued by a clock that was wrong, and would live too long.
 pub(crate) const FUTURE_MAX_S: u64 = 300;
 
 /// What a token is for.
@@ -69,6 +69,19 @@ pub(crate) struct Claims {
     pub(crate) kind: Kind,
     /// The log-in it descends from.
     pub(crate) family: Uuid,
+    /// When the password was given for that log-in, in seconds of Unix time (OpenID Connect Core 1.0, section 2). A
+    /// token of a release that did not say is as old as can be.
+    #[serde(default)]
+    pub(crate) auth_time: u64,
+}
+
+/// The log-in that a token belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Descent {
+    /// See [`Claims::family`].
+    pub(crate) family: Uuid,
+    /// See [`Claims::auth_time`].
+    pub(crate) auth_time: u64,
 }
 
 impl Claims {
@@ -78,12 +91,18 @@ impl Claims {
         role: Role,
         kind: Kind,
         jti: Uuid,
-        family: Uuid,
+        Descent { family, auth_time }: Descent,
         now_ms: u64,
         lifetime_s: u64,
     ) -> Self {
-        let iat = now_ms / 1000;
-        Self { iss: ISSUER.to_owned(), sub: sub.to_owned(), role, jti, iat, exp: iat + lifetime_s, kind, family }
+        let (iss, sub, iat) = (ISSUER.to_owned(), sub.to_owned(), now_ms / 1000);
+        Self { iss, sub, role, jti, iat, exp: iat + lifetime_s, kind, family, auth_time }
+    }
+
+    /// Seconds since the password was given. A time in the future is a mistake of the clock: then it is not known, and
+    /// counts as long ago.
+    pub(crate) fn auth_age_s(&self, now_ms: u64) -> u64 {
+        (now_ms / 1000).checked_sub(self.auth_time).unwrap_or(u64::MAX)
     }
 }
 
@@ -99,8 +118,8 @@ pub(crate) struct Keys {
 impl Keys {
     /// Reads the secret at `path`, or makes it where there is none. Blocking.
     ///
-    /// A lost secret is replaced: that ends all log-ins and harms nothing else. A damaged one is an error, because it may
-    /// be a sign of more.
+    /// A lost secret is replaced: that ends all log-ins and harms nothing else. A damaged one is an error, because it
+    /// may be a sign of more.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let secret = match std::fs::read_to_string(path) {
             Ok(text) => Zeroizing::new(text),

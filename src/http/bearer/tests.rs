@@ -25,7 +25,7 @@ impl Authenticator for Fake {
             _ => return Err(AuthError::Invalid),
         };
         let account = lucid_ports::AccountId::from_bytes([7; 16]);
-        Ok(Identity { account, user: bearer.to_owned(), role, token_id: Uuid::nil() })
+        Ok(Identity { account, user: bearer.to_owned(), role, token_id: Uuid::nil(), auth_age_s: 0 })
     }
 }
 

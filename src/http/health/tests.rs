@@ -17,7 +17,8 @@ struct Fake;
 impl Authenticator for Fake {
     fn authenticate(&self, bearer: &str) -> Result<Identity, AuthError> {
         let account = lucid_ports::AccountId::from_bytes([7; 16]);
-        let identity = Identity { account, user: "ada".to_owned(), role: Role::User, token_id: Uuid::nil() };
+        let identity =
+            Identity { account, user: "ada".to_owned(), role: Role::User, token_id: Uuid::nil(), auth_age_s: 0 };
         if bearer == "good" { Ok(identity) } else { Err(AuthError::Invalid) }
     }
 }

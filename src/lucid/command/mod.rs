@@ -4,3 +4,4 @@ mod evidence;
 pub(crate) mod offline;
 pub(crate) mod remote;
 pub(crate) mod terminal;
+mod update;

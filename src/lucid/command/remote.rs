@@ -15,6 +15,7 @@ use lucid_client::{
 use super::{
     evidence,
     terminal::{Terminal, print, read_secret},
+    update,
 };
 use crate::{cli, failure::Failure};
 
@@ -44,12 +45,13 @@ pub(crate) async fn run(command: cli::Command) -> Result<ExitCode, Failure> {
             let bytes = lucid_client::backup(&client(&args.remote)?, &Terminal, output(args.file)).await?;
             Terminal.line(&format!("saved {bytes} bytes, encrypted to the recovery key"));
         }
+        cli::Command::Update(command) => return update::run(command).await,
         _ => return Err(Failure::Usage("this command does not talk to an appliance".to_owned())),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn store() -> Result<CredentialStore, Failure> {
+pub(super) fn store() -> Result<CredentialStore, Failure> {
     let variable = |wanted: &str| -> Option<OsString> {
         crate::config::process_environment().find(|(name, _)| name == wanted).map(|(_, value)| value.into())
     };
@@ -60,7 +62,7 @@ fn store() -> Result<CredentialStore, Failure> {
 }
 
 /// The server that was named; else the only one there is a login for.
-fn server(remote: &cli::Remote) -> Result<Server, Failure> {
+pub(super) fn server(remote: &cli::Remote) -> Result<Server, Failure> {
     if let Some(text) = &remote.server {
         return text.parse().map_err(|source| Failure::other(format!("use `{text}` as the server"), source));
     }
@@ -76,7 +78,7 @@ fn server(remote: &cli::Remote) -> Result<Server, Failure> {
     }
 }
 
-fn client(remote: &cli::Remote) -> Result<Client, Failure> {
+pub(super) fn client(remote: &cli::Remote) -> Result<Client, Failure> {
     Ok(Client::open(store()?, server(remote)?)?)
 }
 

@@ -45,6 +45,11 @@ pub(crate) fn read_line() -> io::Result<String> {
     Ok(line)
 }
 
+/// Whether a person can answer a question.
+pub(crate) fn is_interactive() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// A secret: asked for without echo where a person sits, else the first line of standard input.
 pub(crate) fn read_secret(prompt: &str) -> io::Result<Secret> {
     if !io::stdin().is_terminal() {

@@ -6,7 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::kind::{About, Address, ChainHead, Choice, Flag, HostName, Integer, Key, Location, Port};
+use lucid_appliance::update::{UpdateUrl, Window};
+
+use super::kind::{About, Address, ChainHead, Choice, Flag, HostName, Integer, Key, Location, Optional, Port};
 
 /// All settings, in the order of the reference: top level first, then section by section.
 pub(crate) static KEYS: &[Key] = &[
@@ -41,6 +43,12 @@ pub(crate) static KEYS: &[Key] = &[
     Key::Port(&SESSION_API_PORT),
     Key::Integer(&UPLOADS_MAX),
     Key::Port(&ADMIN_INTERFACE_PORT),
+    Key::Optional(&UPDATE_CHANNEL),
+    Key::Flag(&UPDATE_AUTOMATIC),
+    Key::Optional(&UPDATE_WINDOW),
+    Key::Optional(&UPDATE_PINNED),
+    Key::Integer(&UPDATE_CHECK_H),
+    Key::Integer(&UPDATE_SOAK_S),
     Key::Integer(&SHED_C),
     Key::Integer(&RECORDING_ONLY_C),
     Key::Integer(&HYSTERESIS_C),
@@ -360,6 +368,68 @@ pub(crate) static UPLOADS_MAX: Integer = Integer {
 /// Port of admin-interface.
 pub(crate) static ADMIN_INTERFACE_PORT: Port =
     Port { about: about("admin-interface.port", "ADMIN_INTERFACE_PORT", "Port of the dashboard."), default: 8120 };
+
+/// Where new releases are announced.
+pub(crate) static UPDATE_CHANNEL: Optional = Optional {
+    about: about_file_only(
+        "update.channel",
+        "Address of the file that announces new releases. `http` will do: what it says counts only where it is signed.",
+    ),
+    rule: "an http or https address without user and password",
+    is_right: |text| text.parse::<UpdateUrl>().is_ok(),
+};
+
+/// Updates without anybody's word.
+pub(crate) static UPDATE_AUTOMATIC: Flag = Flag {
+    about: about_file_only(
+        "update.automatic",
+        "Fetch and install what the channel offers without anybody's word: in `update.window`, or, where none is set, when \
+         nothing is being recorded. A release that was taken back here is not tried again.",
+    ),
+    default: false,
+};
+
+/// When the box may restart.
+pub(crate) static UPDATE_WINDOW: Optional = Optional {
+    about: about_file_only(
+        "update.window",
+        "The part of the day, in UTC, in which the box may restart for an update. It waits for recordings until the last \
+         quarter of an hour, and then pauses them. Kept only once a time server has set the clock.",
+    ),
+    rule: "a part of the day as 02:00-05:00",
+    is_right: |text| text.parse::<Window>().is_ok(),
+};
+
+/// The one version that is taken.
+pub(crate) static UPDATE_PINNED: Optional = Optional {
+    about: about_file_only(
+        "update.pinned",
+        "The only version that is taken without anybody's word. By hand every trusted one can be installed.",
+    ),
+    rule: "a version such as 1.2.3",
+    is_right: lucid_appliance::update::is_version,
+};
+
+/// Time between looks at the channel.
+pub(crate) static UPDATE_CHECK_H: Integer = Integer {
+    about: about_file_only("update.check_h", "How often the channel is asked. A random delay is added."),
+    unit: "h",
+    min: 1,
+    max: 720,
+    default: 24,
+};
+
+/// How long a release is on trial.
+pub(crate) static UPDATE_SOAK_S: Integer = Integer {
+    about: about_file_only(
+        "update.soak_s",
+        "How long a new release has to be fit, without a break, before it is kept. If it is not, the former one comes back.",
+    ),
+    unit: "s",
+    min: 5,
+    max: 3600,
+    default: 180,
+};
 
 /// Temperature at which reprocessing stops.
 pub(crate) static SHED_C: Integer = Integer {

@@ -79,6 +79,16 @@ pub(crate) struct ChainHead {
     pub(crate) about: About,
 }
 
+/// Something that may be left out: the word `none`, or a text with a rule of its own.
+pub(crate) struct Optional {
+    /// Name and documentation.
+    pub(crate) about: About,
+    /// What it must be where it is not `none`, to follow the words "must be none, or".
+    pub(crate) rule: &'static str,
+    /// Whether a text keeps the rule.
+    pub(crate) is_right: fn(&str) -> bool,
+}
+
 /// An IP address to listen on.
 pub(crate) struct Address {
     /// Name and documentation.
@@ -103,6 +113,8 @@ pub(crate) enum Key {
     Location(&'static Location),
     /// A block.
     ChainHead(&'static ChainHead),
+    /// A text or nothing.
+    Optional(&'static Optional),
     /// An IP address.
     Address(&'static Address),
 }
@@ -114,12 +126,14 @@ pub(crate) enum Value {
     Integer(u64),
     /// Of [`Flag`].
     Flag(bool),
-    /// Of [`Choice`], [`HostName`], [`Location`] and [`ChainHead`].
+    /// Of [`Choice`], [`HostName`], [`Location`], [`ChainHead`] and [`Optional`].
     Text(String),
     /// Of [`Address`].
     Address(IpAddr),
 }
 
+/// The word for nothing, of an [`Optional`].
+pub(crate) const NOTHING: &str = "none";
 /// The word for no block at all.
 pub(crate) const NO_HEAD: &str = "none";
 /// Longest path accepted, in bytes: PATH_MAX of Linux less room for the file names below it.
@@ -138,6 +152,7 @@ impl Key {
             Key::HostName(key) => &key.about,
             Key::Location(key) => &key.about,
             Key::ChainHead(key) => &key.about,
+            Key::Optional(key) => &key.about,
             Key::Address(key) => &key.about,
         }
     }
@@ -152,6 +167,7 @@ impl Key {
             Key::Choice(key) => format!("one of {}", key.allowed.join(", ")),
             Key::HostName(_) => "a host name of letters, digits, hyphens and dots".to_owned(),
             Key::ChainHead(_) => "none, new, or the hash of a block in 64 lower-case hexadecimal digits".to_owned(),
+            Key::Optional(key) => format!("none, or {}", key.rule),
             Key::Location(_) => "a path without control characters".to_owned(),
             Key::Address(_) => "an IP address, such as 127.0.0.1 or ::".to_owned(),
         }
@@ -167,6 +183,7 @@ impl Key {
             Key::HostName(key) => Value::Text(key.default.to_owned()),
             Key::Location(key) => Value::Text(key.default.to_owned()),
             Key::ChainHead(_) => Value::Text(NO_HEAD.to_owned()),
+            Key::Optional(_) => Value::Text(NOTHING.to_owned()),
             Key::Address(key) => Value::Address(key.default),
         }
     }
@@ -214,6 +231,7 @@ impl Key {
             Key::HostName(_) => is_host_name(text).then(|| Value::Text(text.to_owned())),
             Key::Location(_) => is_location(text).then(|| Value::Text(text.to_owned())),
             Key::ChainHead(_) => is_chain_head(text).then(|| Value::Text(text.to_owned())),
+            Key::Optional(key) => (text == NOTHING || (key.is_right)(text)).then(|| Value::Text(text.to_owned())),
             Key::Address(_) => text.parse().ok().map(Value::Address),
             Key::Integer(_) | Key::Port(_) | Key::Flag(_) => None,
         }

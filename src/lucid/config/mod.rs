@@ -26,7 +26,7 @@ pub(crate) use kind::Port;
 use errors::{Place, Warning};
 use file::{Found, Set};
 use keys::KEYS;
-use kind::{Address, ChainHead, Choice, Flag, HostName, Integer, Location, NO_HEAD, Value};
+use kind::{Address, ChainHead, Choice, Flag, HostName, Integer, Location, NO_HEAD, NOTHING, Optional, Value};
 
 /// The owner's own settings, in the state directory: over the file that came with the appliance, which is read-only.
 const OWNERS_FILE: &str = "lucid.toml";
@@ -153,6 +153,11 @@ impl Settings {
     /// A block that the owner names; nothing where none is.
     pub(crate) fn chain_head(&self, key: &ChainHead) -> Option<String> {
         self.text(key.about.path).filter(|text| *text != NO_HEAD).map(str::to_owned)
+    }
+
+    /// A text; nothing where none is set.
+    pub(crate) fn optional(&self, key: &Optional) -> Option<&str> {
+        self.text(key.about.path).filter(|text| *text != NOTHING)
     }
 
     /// An IP address.

@@ -66,6 +66,15 @@ fn the_file_sets_values_and_the_environment_wins() {
 }
 
 #[test]
+fn what_may_be_left_out_is_nothing_unless_it_is_set() {
+    let nothing = load("[update]\nchannel = 'none'\n", &[]).unwrap();
+    assert_eq!((nothing.optional(&UPDATE_CHANNEL), nothing.optional(&UPDATE_WINDOW)), (None, None));
+    let set = load("[update]\nchannel = 'http://10.0.0.1/c'\nwindow = '23:00-01:00'\npinned = '1.2.3'\n", &[]).unwrap();
+    assert_eq!(set.optional(&UPDATE_CHANNEL), Some("http://10.0.0.1/c"));
+    assert_eq!((set.optional(&UPDATE_WINDOW), set.optional(&UPDATE_PINNED)), (Some("23:00-01:00"), Some("1.2.3")));
+}
+
+#[test]
 fn an_empty_variable_counts_as_not_set() {
     let settings = load("[session-pipeline]\nchunk_size_mib = 4\n", &[("CHUNK_SIZE_MB", " ")]).unwrap();
     assert_eq!(settings.integer(&CHUNK_SIZE_MIB), 4);
@@ -118,6 +127,12 @@ const REFUSED: &[Refused] = &[
     ),
     ("[thermal-watch]\nshed_c = 80\n", &[], "load is shed step by step"),
     ("[auth-service]\nrefresh_token_s = 900\n", &[], "the first must be longer"),
+    ("[update]\nchannel = 'file:///etc/passwd'\n", &[], "must be none, or an http or https address"),
+    ("[update]\nchannel = 'https://me:secret@example.org/'\n", &[], "without user and password"),
+    ("[update]\nwindow = '2-5'\n", &[], "must be none, or a part of the day as 02:00-05:00"),
+    ("[update]\npinned = 'newest'\n", &[], "must be none, or a version such as 1.2.3"),
+    ("[update]\nautomatic = 'none'\n", &[], "must be true or false"),
+    ("[update]\nsoak_s = 4\n", &[], "from 5 to 3600"),
     ("data_dir = '/a'\nstate_dir = '/a/.'\n", &[], "they must differ"),
     ("a = \n", &[], "lucid.toml:1: not valid TOML"),
     ("[log]\nlevel = 'info'\nlevel = 'warn'\n", &[], "lucid.toml:3: not valid TOML: duplicate key"),

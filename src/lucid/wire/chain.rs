@@ -27,6 +27,7 @@ impl Starter<'_> {
             state_dir: ground.state_dir.clone(),
             block_interval_s: settings.integer(&keys::BLOCK_INTERVAL_S),
             accept_rollback: settings.chain_head(&keys::ACCEPT_ROLLBACK),
+            migrate: ground.boot.may_migrate(),
         };
         let deps = EngineDeps { key: key(), clock: ground.clock.clone(), lender: links.chain_store.0.clone() };
         self.supervise(table::BLOCKCHAIN_ENGINE, engine, config, deps, vec![gate]);

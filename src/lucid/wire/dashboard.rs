@@ -45,6 +45,7 @@ impl Starter<'_> {
             .merge(lucid_sessions::routes(api))
             .merge(lucid_chain::routes::chain(links.chain.clone()))
             .merge(auth_routes(links))
+            .merge(self.update_routes(links))
             .merge(backup::routes(self.backup_sources(links)))
             .merge(observability(&self.board, &ground.observe));
         let policy = self.lan(AdminInterface::NAME);
@@ -85,6 +86,7 @@ impl Starter<'_> {
             agent: ground.agent.clone(),
             release: links.release.clone(),
             agent_view: links.agent_view.clone(),
+            updates: links.updates.clone(),
             notes: ground.notes.clone(),
             payments: payments::watch(ground.payments_socket.clone()),
             upload: Arc::new(move |caller, label, bytes| Box::pin(upload_whole(api.clone(), caller, label, bytes))),

@@ -60,6 +60,7 @@ impl Starter<'_> {
             login_attempts_max: u32::try_from(settings.integer(&keys::LOGIN_ATTEMPTS_MAX)).unwrap_or(u32::MAX),
             login_window_s: settings.integer(&keys::LOGIN_WINDOW_S),
             locked: ground.boot.locked(),
+            migrate: ground.boot.may_migrate(),
         };
         let deps = auth_service::Deps {
             pool: links.pool.clone(),
@@ -86,6 +87,7 @@ impl Starter<'_> {
             data_dir: ground.data_root.join("data"),
             state_dir: ground.state_dir.clone(),
             repository: links.repository.0.clone(),
+            migrate: ground.boot.may_migrate(),
         };
         self.supervise(table::SESSION_STORAGE, storage, (), deps, vec![gate]);
 

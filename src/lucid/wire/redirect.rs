@@ -7,7 +7,7 @@ use axum::{
 };
 
 /// Leads to port 443 of the name or address that was asked for.
-pub(super) fn to_https() -> Router {
+pub(crate) fn to_https() -> Router {
     Router::new().fallback(lead)
 }
 

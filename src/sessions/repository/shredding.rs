@@ -26,6 +26,7 @@ impl Repository {
         // First the keys: behind them deletions queue, and who then holds the other is a backup.
         let _keys = self.keys.lock().await;
         let _stays = self.stays.try_write().map_err(|_| RepositoryError::BackupRunning)?;
+        self.blocking(|this| this.ballast.release_if_full().map_err(RepositoryError::Ballast)).await?;
         self.settle_keys()?;
         let rotation = Arc::new(self.vault.begin_rotation()?);
         let during = rotation.clone();

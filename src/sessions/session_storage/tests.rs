@@ -34,7 +34,12 @@ struct Running {
 impl Running {
     fn start(dir: &Path) -> Self {
         let (lender, repository) = slot(SessionStorage::NAME);
-        let deps = SessionStorageDeps { data_dir: dir.join("data"), state_dir: dir.join("state"), repository: lender };
+        let deps = SessionStorageDeps {
+            data_dir: dir.join("data"),
+            state_dir: dir.join("state"),
+            repository: lender,
+            migrate: true,
+        };
         let (handle, wired) = wire::<SessionStorage>();
         let spec = Spec {
             name: SessionStorage::NAME,

@@ -34,7 +34,7 @@ fn start(world: &World) -> Services {
     let (api_lender, api) = slot(SessionApi::NAME);
     let gates = || vec![Gate::new(world.storage.subscribe(), |storage| storage.waiting().map(str::to_owned))];
     let (data_dir, state_dir) = (world.disks.data(), world.disks.state());
-    let storage = SessionStorageDeps { data_dir, state_dir, repository: repository_lender };
+    let storage = SessionStorageDeps { data_dir, state_dir, repository: repository_lender, migrate: true };
     let pipeline = SessionPipelineDeps {
         repository: repository.clone(),
         uploads: uploads_lender,

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::super::{Logs, Pages, PaymentsPlane, View, routes};
-use crate::{AgentLink, AgentView, Boot};
+use crate::{AgentLink, AgentView, Boot, UpdateStatus, Updates};
 
 pub(super) const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 pub(super) const NOW_MS: u64 = 1_700_000_000_000;
@@ -82,7 +82,7 @@ impl Authenticator for Fakes {
             World { away: true, .. } => Err(AuthError::Unavailable),
             World { revoked, .. } if revoked.contains(&token_id) => Err(AuthError::Revoked),
             World { expired, .. } if expired.iter().any(|token| token == bearer) => Err(AuthError::Expired),
-            _ => Ok(Identity { account: account_of(user), user: user.to_owned(), role, token_id }),
+            _ => Ok(Identity { account: account_of(user), user: user.to_owned(), role, token_id, auth_age_s: 0 }),
         })
     }
 }
@@ -319,6 +319,8 @@ pub(super) struct Bench {
     pub(super) router: Router,
     pub(super) agent_view: watch::Sender<AgentView>,
     pub(super) payments: watch::Sender<PaymentsPlane>,
+    /// How updates are, unless the bench has the service.
+    pub(super) updates: watch::Sender<Arc<UpdateStatus>>,
     _kept: (watch::Sender<Storage>, watch::Sender<Load>, watch::Sender<Arc<crate::thermal_watch::History>>),
 }
 
@@ -333,6 +335,13 @@ pub(super) fn bench_after(boot: Boot) -> Bench {
 
 /// With this agent, of which nothing is known yet.
 pub(super) fn bench_of(boot: Boot, agent: AgentLink) -> Bench {
+    bench_with(boot, agent, None)
+}
+
+/// With the service of updates; without it they are as [`Bench::updates`] has them.
+pub(super) fn bench_with(boot: Boot, agent: AgentLink, service: Option<Updates>) -> Bench {
+    let (updates, updates_out) = watch::channel(Arc::default());
+    let updates_out = service.unwrap_or_else(|| Updates::over(lucid_kit::slot("update").1, updates_out));
     let boot = Arc::new(boot);
     let fakes = Fakes::default();
     fakes.with(|world| world.claimed = true);
@@ -366,11 +375,13 @@ pub(super) fn bench_of(boot: Boot, agent: AgentLink) -> Bench {
         agent,
         release: crate::Release::default(),
         agent_view: agent_out,
+        updates: updates_out,
         notes: Vec::new(),
         payments: payments_out,
         upload: Arc::new(move |who, label, stream| Box::pin(take(uploads.clone(), who, label, stream))),
     };
-    Bench { fakes, view, agent_view, payments, router: routes(pages), _kept: (storage, load, temperatures) }
+    let router = routes(pages);
+    Bench { fakes, view, agent_view, payments, updates, router, _kept: (storage, load, temperatures) }
 }
 
 async fn take(

@@ -101,6 +101,42 @@ async fn an_access_token_expires_and_is_renewed() {
     assert!(matches!(wrong_kind, Err(AccountError::SessionEnded)));
 }
 
+/// What changes the box for good asks how old a log-in is: a renewal must not make it young.
+#[tokio::test]
+async fn a_log_in_grows_old_until_the_password_is_given_again() {
+    let appliance = Appliance::new();
+    let (running, claimed) = appliance.start_claimed().await;
+    let age = |tokens: &Tokens| running.who(tokens).unwrap().auth_age_s;
+    assert_eq!(age(&claimed), 0, "the claim sets a password");
+    appliance.clock.advance(4 * MINUTE_MS);
+    assert_eq!(age(&claimed), 240);
+    let renewed = running.accounts.refresh(&claimed.refresh_token).await.unwrap();
+    assert_eq!(age(&renewed), 240);
+    appliance.clock.advance(MINUTE_MS);
+    let again = running.accounts.refresh(&renewed.refresh_token).await.unwrap();
+    let young = running.login("admin", PASSWORD).await.unwrap();
+    assert_eq!((age(&again), age(&young)), (300, 0));
+    appliance.clock.advance(MINUTE_MS);
+    let (old, new) = (secret(PASSWORD), secret("another long password"));
+    let change = PasswordChange { name: "admin".to_owned(), old, new, peer: peer("192.168.1.20") };
+    assert_eq!(age(&running.accounts.change_password(change).await.unwrap()), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_say_how_old_its_log_in_is_counts_as_old() {
+    let appliance = Appliance::new();
+    let (running, tokens) = appliance.start_claimed().await;
+    let key = std::fs::read(appliance.state.path().join("auth-service/jwt.secret")).unwrap();
+    let (header, claims) = parts(&tokens.access_token);
+    let mut former = claims.clone();
+    former.as_object_mut().unwrap().remove("auth_time").unwrap();
+    let of = |claims: &Value| running.door.authenticate(&forged(&header, claims, &key)).unwrap().auth_age_s;
+    assert_eq!(of(&former), NOW_MS / 1000);
+    let future = with(&claims, "auth_time", json!(NOW_MS / 1000 + 1));
+    assert_eq!(of(&future), u64::MAX, "a time in the future is nobody's");
+    assert_eq!(of(&claims), 0);
+}
+
 #[tokio::test]
 async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_log_in() {
     let appliance = Appliance::new();

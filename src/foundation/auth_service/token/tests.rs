@@ -9,7 +9,8 @@ fn keys() -> Keys {
 }
 
 fn claims(now_ms: u64) -> Claims {
-    Claims::new("zoe", Role::User, Kind::Access, Uuid::from_u128(1), Uuid::from_u128(2), now_ms, 900)
+    let descent = Descent { family: Uuid::from_u128(2), auth_time: now_ms / 1000 };
+    Claims::new("zoe", Role::User, Kind::Access, Uuid::from_u128(1), descent, now_ms, 900)
 }
 
 /// The example of RFC 7515, appendix A.1: made by others, so it proves that our HS256 is everybody's.

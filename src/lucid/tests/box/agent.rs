@@ -125,6 +125,7 @@ fn a_disk_is_adopted_used_and_detached_on_the_dashboard() {
     owner.page("/system").expect(200);
     owner.assert_others_healthy(&[
         "storage-watch",
+        "update",
         "blockchain-engine",
         "session-anchoring",
         "block-manager",

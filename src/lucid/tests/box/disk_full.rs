@@ -96,3 +96,42 @@ fn a_disk_that_is_full_at_the_start_holds_its_services_up() {
     record(&place, "recording.bin", &mix(17, 1_500_000));
     assert_no_panic(&running);
 }
+
+#[test]
+fn a_disk_without_a_byte_left_still_lets_a_recording_be_deleted_also_after_a_restart() {
+    let place = Place::new();
+    let _mount = Mount::tmpfs(&place.data, "size=80m");
+    let running = place.start();
+    let owner = Owner::claim(&place, &running);
+    owner.wait_for_all();
+    let ids = [18, 19].map(|seed| record(&place, "recording.bin", &mix(seed, 6_000_000)));
+    let ballast = place.data.join("data/session-storage/ballast");
+    eventually("room is laid by", LONG, || if ballast.exists() { Ok(()) } else { Err("no ballast".to_owned()) });
+    let filler = place.data.join("filler");
+    fill_up(&filler);
+    place.cli(&["delete", &ids[0], "--yes"]).expect(0);
+    assert!(!ballast.exists(), "it was given up");
+    running.terminate(LONG);
+
+    fill_up(&filler);
+    let running = place.start();
+    let owner = Owner::enter(&place);
+    owner.wait_for("session-storage", "healthy");
+    place.cli(&["delete", &ids[1], "--yes"]).expect(0);
+    std::fs::remove_file(&filler).unwrap();
+    eventually("room is laid by again", LONG, || if ballast.exists() { Ok(()) } else { Err("no ballast".to_owned()) });
+    owner.wait_for("blockchain-engine", "healthy");
+    owner.validate_chain();
+    assert_no_panic(&running);
+}
+
+/// Leaves no byte on the disk.
+fn fill_up(filler: &std::path::Path) {
+    use std::io::{ErrorKind, Write as _};
+    let mut file = std::fs::File::options().append(true).create(true).open(filler).unwrap();
+    for block in [1 << 20, 4096] {
+        let zeros = vec![0; block];
+        let error = std::iter::repeat_with(|| file.write_all(&zeros)).find_map(Result::err).unwrap();
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+    }
+}

@@ -2,7 +2,12 @@
 //!
 //! State and data lie on two disks with write caches of their own, as on the appliance, and lose their power together.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use crate::{
     bench::{
@@ -23,6 +28,8 @@ const STEP_BYTES: u64 = 300_000;
 const LOOKS: usize = 120;
 /// One cut of so many comes anywhere, the others where a disk has something to lose.
 const ANYWHERE_EVERY: usize = 4;
+/// Boxes that are looked at together: each waits for its blocks most of the time.
+const BOXES_AT_ONCE: usize = 3;
 /// The longest pause between two looks.
 const PAUSE_MS_MAX: u64 = 40;
 
@@ -54,17 +61,17 @@ fn what_is_acknowledged_survives_power_cuts() {
     let cuts = std::env::vars().find(|(name, _)| name == "LUCID_CUTS").map(|(_, value)| value.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(seed());
     let scene = Scene::play(&mut random);
-    let (mut lost, places) = (0, scene.cuts(&mut random, cuts.unwrap_or(CUTS)));
-    for place in places {
-        let (moment, look) = (&scene.moments[place], scene.acknowledged(place));
-        let images = ["data", "state"].map(|name| scene.place.path(&format!("cut-{name}")));
-        for (disk, image) in images.iter().enumerate() {
-            lost += scene.logs[disk].cut(moment[disk], &mut random, image);
+    let places = scene.cuts(&mut random, cuts.unwrap_or(CUTS)).into_iter();
+    let cuts: Vec<(usize, u64)> = places.map(|place| (place, random.u64(..))).collect();
+    let (began, next, lost) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let Some((place, seed)) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            lost.fetch_add(scene.survive(*place, *seed), Ordering::Relaxed);
         }
-        let Look { durable_bytes, state, height, deleted, .. } = look;
-        eprintln!("cut {place}: {durable_bytes} bytes, {state}, height {height}, deleted: {deleted}, lost: {lost}");
-        scene.check(look, &images);
-    }
+    };
+    std::thread::scope(|scope| (0..BOXES_AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let (count, lost) = (cuts.len(), lost.into_inner());
+    eprintln!("{count} cuts survived in {:.0} s; {lost} writes were lost or torn", began.elapsed().as_secs_f64());
     assert!(lost > 0, "no cut has lost anything, so nothing is shown: run it again with more of LUCID_CUTS");
 }
 
@@ -134,9 +141,20 @@ impl Scene {
         &self.looks[self.looks.partition_point(|look| look.moment <= place) - 1]
     }
 
-    /// Starts a box on what the cut has left.
-    fn check(&self, look: &Look, images: &[PathBuf; 2]) {
-        let mut place = Place::new();
+    /// Cuts the power and starts a box on what that has left. How many writes were lost or torn.
+    fn survive(&self, place: usize, seed: u64) -> usize {
+        let (moment, look) = (&self.moments[place], self.acknowledged(place));
+        let (now, mut random) = (Place::new(), fastrand::Rng::with_seed(seed));
+        let images = ["data", "state"].map(|name| now.path(&format!("cut-{name}")));
+        let disks = self.logs.iter().zip(moment).zip(&images);
+        let lost = disks.map(|((log, length), image)| log.cut(*length, &mut random, image)).sum();
+        let Look { durable_bytes, state, height, deleted, .. } = look;
+        eprintln!("cut {place}: {durable_bytes} bytes, {state}, height {height}, deleted: {deleted}, lost: {lost}");
+        self.check(look, now, &images);
+        lost
+    }
+
+    fn check(&self, look: &Look, mut place: Place, images: &[PathBuf; 2]) {
         let (data, state) = (place.path("disk-data"), place.path("disk-state"));
         let mounts = [Mount::image(&images[0], &data), Mount::image(&images[1], &state)];
         (place.data, place.state) = (data.join("lucid"), state.join("lucid"));

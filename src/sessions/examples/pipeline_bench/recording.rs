@@ -52,7 +52,7 @@ async fn recorded(directory: &Path, kind: Kind, bytes: usize) -> Outcome<Recorde
     let services = Services::start(place.path()).await?;
     let (begun, cpu) = (Instant::now(), cpu_s()?);
     let (account, token_id) = (AccountId::generate(), uuid::Uuid::nil());
-    let caller = Identity { account, user: "bench".to_owned(), role: Role::Admin, token_id };
+    let caller = Identity { account, user: "bench".to_owned(), role: Role::Admin, token_id, auth_age_s: 0 };
     let body = input::body(&input, bytes);
     let id = upload_whole(services.api.clone(), caller.clone(), String::new(), body).await?;
     let (elapsed, cpu, peak_mib) = (begun.elapsed().as_secs_f64(), cpu_s()? - cpu, peak_mib()?);

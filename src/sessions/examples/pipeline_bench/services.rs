@@ -54,8 +54,12 @@ impl Services {
         let pool = Pool::new(allowed)?;
         let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
         let progress = Progress::new(Arc::new(Signer::new("bench", key)?), Arc::new(Nowhere));
-        let keeper =
-            SessionStorageDeps { data_dir: place.join("data"), state_dir: place.to_owned(), repository: repository.0 };
+        let keeper = SessionStorageDeps {
+            data_dir: place.join("data"),
+            state_dir: place.to_owned(),
+            repository: repository.0,
+            migrate: true,
+        };
         let pipeline = SessionPipelineDeps {
             repository: repository.1.clone(),
             uploads: uploads.0,

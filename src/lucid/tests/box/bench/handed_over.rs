@@ -4,8 +4,9 @@
 
 use std::{path::PathBuf, process::Command};
 
-/// Opens what `argv[1]` lists as `name kind where` lines, puts it where systemd would, and becomes `argv[2:]`. With a line
-/// `- users 65533` it does so as that user of a namespace in which only that user and root exist, as `PrivateUsers=` does.
+/// Opens what `argv[1]` lists as `name kind where` lines, puts it where systemd would, and becomes `argv[2:]`. With a
+/// line `- users 65533` it does so as that user of a namespace in which only that user and root exist, as
+/// `PrivateUsers=` does.
 const SCRIPT: &str = r#"
 import ctypes, os, socket, sys
 given, names, user = [], [], None
@@ -21,6 +22,8 @@ for line in sys.argv[1].splitlines():
         opened = listener.detach()
     elif kind == "file":
         opened = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    elif kind == "read":
+        opened = os.open(where, os.O_RDONLY)
     elif kind == "users":
         user = int(where)
         continue
@@ -56,8 +59,10 @@ pub(crate) enum Given {
     Port(&'static str, u16),
     /// A socket that everybody may connect to.
     Socket(&'static str, PathBuf),
-    /// A file.
+    /// A file to be written.
     File(&'static str, PathBuf),
+    /// A file to be read.
+    Readable(&'static str, PathBuf),
     /// Not a socket: the program runs as this user, who is alone with root in a namespace of users.
     AloneAs(u32),
 }
@@ -68,6 +73,7 @@ impl Given {
             Self::Port(name, port) => format!("{name} tcp {port}"),
             Self::Socket(name, path) => format!("{name} unix {}", path.display()),
             Self::File(name, path) => format!("{name} file {}", path.display()),
+            Self::Readable(name, path) => format!("{name} read {}", path.display()),
             Self::AloneAs(user) => format!("- users {user}"),
         }
     }
