@@ -172,35 +172,86 @@ image_bytes() {
 
 image_stream() { case $1 in *.zst) zstd -dcq "$1" ;; *) cat "$1" ;; esac; }
 
-# The sums beside the image are compared: a broken download is found before the disk is touched.
-check_sum() {
-  local sums=${1%.img*}.sha256 given
-  [[ -e $sums ]] || { say "No $(basename "$sums") beside the image: it is not checked for a broken download."; return; }
-  say "Checking $(basename "$1") ..."
-  given=$(awk -v name="$(basename "$1")" '$2 == name || $2 == "*" name { print $1 }' "$sums")
-  [[ -n $given ]] || die "$(basename "$sums") has no line for $(basename "$1"): download both again"
-  [[ $(sha256sum <"$1" | cut -d' ' -f1) == "$given" ]] || die "$1 is damaged: its SHA-256 is not that in $(basename "$sums"); download it again"
+# Shows on a terminal how far a dd is that was put into the background: the position of its file descriptor $2.
+follow() {
+  local pid=$1 descriptor=$2 bytes=$3 began=$SECONDS at
+  [[ -t 2 ]] || return 0
+  while at=$(sed -n 's/^pos:[[:space:]]*//p' "/proc/$pid/fdinfo/$descriptor" 2>/dev/null) && [[ -n $at ]]; do
+    ((at <= bytes)) || at=$bytes
+    printf '\r  %3d %%  %s/s \033[K' $((at * 100 / bytes)) "$(human $((at / (SECONDS - began + 1))))" >&2
+    sleep 0.2
+  done
+  printf '\r\033[K' >&2
 }
 
-meter() { if command -v pv >/dev/null; then pv -pterb -s "$1" -N "$2"; else dd bs=4M iflag=fullblock status=progress; fi; }
+# Standard input's SHA-256. openssl uses the processor's instructions for it; sha256sum takes four times as long.
+digest() { openssl dgst -sha256 -r | cut -d' ' -f1; }
+
+# What the sums beside the image say of a file; nothing if they do not name it.
+given_sum() { awk -v name="$2" '$2 == name || $2 == "*" name { print $1; exit }' "$1"; }
+
+# The sums beside the image are compared: a broken download is found before the disk is touched. What must be on the disk
+# in the end goes to $2, unless it is to be found while a compressed image is written.
+check_sum() {
+  local image=$1 expected=$2 sums=${1%.img*}.sha256 given='' found=''
+  if [[ -e $sums ]]; then
+    given=$(given_sum "$sums" "$(basename "$image")")
+    [[ -n $given ]] || die "$(basename "$sums") has no line for $(basename "$image"): download both again"
+  else
+    say "No $(basename "$sums") beside the image: it is not checked for a broken download."
+  fi
+  if [[ -n $given || $image != *.zst ]]; then
+    say "Checking $(basename "$image") ..."
+    found=$(digest <"$image")
+    [[ -z $given || $found == "$given" ]] || die "$image is damaged: its SHA-256 is not that in $(basename "$sums"); download it again"
+  fi
+  if [[ $image != *.zst ]]; then
+    echo "$found" >"$expected"
+  elif [[ -n $given ]]; then
+    given_sum "$sums" "$(basename "$image" .zst)" >"$expected"
+  fi
+}
+
+# Past the page cache, which would take everything at once and then stand still at the end: what is counted is on the disk.
+to_disk() {
+  local device=$1 bytes=$2 work=$3 writer
+  head -c $HEAD_BYTES >"$work/head"
+  dd of="$device" bs=4M iflag=fullblock oflag=direct,seek_bytes seek=$HEAD_BYTES conv=notrunc,fsync status=none <&0 &
+  writer=$!
+  follow $writer 1 "$bytes"
+  wait $writer
+}
 
 write_image() {
-  local image=$1 device=$2 bytes=$3 work=$4
+  local image=$1 device=$2 bytes=$3 work=$4 hashing=''
   dd if=/dev/zero of="$device" bs=$HEAD_BYTES count=1 conv=notrunc,fsync status=none
-  image_stream "$image" | meter "$bytes" writing | tee >(sha256sum | cut -d' ' -f1 >"$work/sum") | {
-    head -c $HEAD_BYTES >"$work/head"
-    dd of="$device" bs=4M iflag=fullblock oflag=seek_bytes seek=$HEAD_BYTES conv=notrunc,fsync status=none
-  } || die "the image could not be written whole: it is damaged, or the disk failed; the disk now starts nothing"
+  say "Writing $(human "$bytes") ..."
+  if [[ -s $work/sum ]]; then
+    image_stream "$image" | to_disk "$device" "$bytes" "$work"
+  else
+    mkfifo "$work/copy"
+    digest <"$work/copy" >"$work/sum" &
+    hashing=$!
+    image_stream "$image" | tee "$work/copy" | to_disk "$device" "$bytes" "$work"
+  fi || die "the image could not be written whole: it is damaged, or the disk failed; the disk now starts nothing"
+  [[ -z $hashing ]] || wait "$hashing" || die "openssl could not compute the image's SHA-256; the disk now starts nothing; try again"
   dd if="$work/head" of="$device" bs=$HEAD_BYTES conv=notrunc,fsync status=none
-  # The checksum's process may end a moment after the pipe does.
-  until [[ -s $work/sum ]]; do sleep 0.1; done
+}
+
+from_disk() {
+  local device=$1 bytes=$2 reader
+  dd if="$device" bs=4M count="$bytes" iflag=count_bytes,direct status=none &
+  reader=$!
+  follow $reader 0 "$bytes"
+  wait $reader
 }
 
 read_back() {
   local device=$1 bytes=$2 work=$3 sum
-  # Else the page cache would answer, and not the disk.
+  # The disk is to answer, and not the page cache.
   blockdev --flushbufs "$device"
-  sum=$(dd if="$device" bs=4M count="$bytes" iflag=count_bytes,direct status=none 2>/dev/null | meter "$bytes" reading | sha256sum | cut -d' ' -f1)
+  say "Reading it back ..."
+  sum=$(from_disk "$device" "$bytes" | digest) || die "$device can't be read back: the disk or its adapter is faulty; take another one"
   [[ $sum == "$(<"$work/sum")" ]] || die "what $device holds is not what was written: the disk or its adapter is faulty; take another one"
 }
 
@@ -363,10 +414,12 @@ main() {
   need sed awk realpath numfmt blkid
   if ((list)); then list_disks 0; return; fi
   check_provisioning
-  need dd tee sha256sum blockdev od openssl
+  need dd tee blockdev od openssl sha256sum
   [[ -n $image ]] || image=$(newest_image)
   [[ -n $image ]] || die "no image given, and none was built: \`make image\` builds one"
   [[ -r $image ]] || die "can't read $image"
+  # Its sums lie beside the file itself, and zstd reads no links.
+  image=$(realpath "$image")
   [[ $image != *.zst ]] || need zstd
   # A truncated one has a size all the same, but zstd fails.
   bytes=$(image_bytes "$image") || bytes=0
@@ -381,12 +434,12 @@ main() {
   device=/dev/$disk
   # The kernel knows of users that no list here shows: other namespaces, other machines' disks.
   if [[ $disk != loop* ]]; then blockdev --rereadpt "$device" 2>/dev/null || die "$device is in use: close what uses it, and start again"; fi
-  check_sum "$image"
   # Secrets go through here: in memory where that is to be had, and gone at the end.
   work=$(TMPDIR=$([[ -d /dev/shm ]] && echo /dev/shm || echo /tmp) mktemp -d)
   # shellcheck disable=SC2064  # now, not then: `work` is local
   trap "rm -rf '$work'" EXIT
   umask 077
+  check_sum "$image" "$work/sum"
   write_image "$image" "$device" "$bytes" "$work"
   read_back "$device" "$bytes" "$work"
   say "Written and read back: $(human "$bytes")."

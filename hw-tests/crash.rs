@@ -2,14 +2,16 @@
 //!
 //! A killed QEMU is no power cut, because the host's page cache keeps everything. So QEMU's `blklogwrites` records
 //! every write and flush, and a crash image is the disk before, plus every write that a flush covered, plus a random
-//! part of the others, whole or torn at sectors. Which part depends on a seed only. Must never apply a write that came
-//! after the cut.
+//! part of the others, whole or torn at sectors. Which part depends on a seed only. A [`Moment`] is the same for all
+//! disks of a board, which lose their power together. Must never apply a write that came after the cut.
 
 mod log;
+mod moment;
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 pub use log::{LogError, Record, SECTOR_BYTES, WriteLog};
+pub use moment::Moment;
 
 /// A moment at which the power fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,27 +41,31 @@ impl Fate {
     }
 }
 
-/// Applies to `disk`, which is as it was before the record began, what it may hold after `cut`.
+/// Applies to `disk`, which is as it was before the record began, what it may hold after `cut`. How many writes were
+/// lost or torn.
 ///
 /// # Errors
 /// If the record or the disk cannot be read or written.
-pub fn replay<L, D>(log: &mut WriteLog<L>, disk: &mut D, cut: Cut) -> io::Result<()>
+pub fn replay<L, D>(log: &mut WriteLog<L>, disk: &mut D, cut: Cut) -> io::Result<usize>
 where
     L: Read + Seek,
     D: Write + Seek,
 {
     let mut random = fastrand::Rng::with_seed(cut.seed);
     let records = cut.records.min(log.records().len());
-    let covered = log.records()[..records].iter().rposition(Record::is_flush).unwrap_or(0);
+    let covered = log.flushed(records);
+    let mut damaged = 0;
     for index in 0..records {
         let record = log.records()[index];
         let is_durable = index < covered || record.is_forced();
         let fate = if is_durable { Fate::Kept } else { Fate::choose(&mut random) };
+        damaged += usize::from(record.bytes() > 0 && fate != Fate::Kept);
         if fate != Fate::Lost {
             apply(disk, record, &log.data(record)?, || fate == Fate::Kept || random.bool())?;
         }
     }
-    disk.flush()
+    disk.flush()?;
+    Ok(damaged)
 }
 
 /// Writes the sectors of a record that `survives` tells.

@@ -1,13 +1,19 @@
 //! A real Pi on the bench, watched over its serial line and reached over the network.
 //!
-//! It is recognised by what its EEPROM prints at each start (`BOOT_UART=1`), before any of our code runs. Promises that
-//! nothing is asked of a board whose serial number was not told. Must never write to the serial line.
+//! It is recognised by what its EEPROM prints at each start (`BOOT_UART=1`), before any of our code runs, and by its
+//! certificate authority, before anything is asked of it. Promises that nothing is asked of a board that was not told.
+//! Must never write to the serial line.
 
-use std::fs::File;
+pub mod target;
+
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+use rustix::fs::OFlags;
 
 use crate::machine::Console;
 
@@ -43,6 +49,30 @@ pub enum RealError {
         /// What was told.
         told: u32,
     },
+    /// Another appliance answers at its address.
+    #[error(
+        "the appliance at {address} has the certificate authority {found}, not {told}; nothing was asked of it: correct \
+         the board's file, or the address"
+    )]
+    Certificate {
+        /// Where.
+        address: String,
+        /// What it has.
+        found: String,
+        /// What was told.
+        told: String,
+    },
+    /// The appliance runs on another board.
+    #[error("the appliance runs on board {found}, not {told:016x}; nothing was done to it, correct the board's file")]
+    Moved {
+        /// What it says.
+        found: String,
+        /// What was told.
+        told: u64,
+    },
+    /// What is to be done goes beyond what was allowed.
+    #[error("{0}; nothing was done, allow it by the word `{1}`")]
+    NotAllowed(&'static str, &'static str),
 }
 
 /// A real board that was recognised.
@@ -62,10 +92,20 @@ impl RealPi {
         if !set.status.success() {
             return Err(failed(io::Error::other(String::from_utf8_lossy(&set.stderr).into_owned())));
         }
-        let line = File::open(tty).map_err(failed)?;
+        // It must not become the terminal that controls this process.
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        let line = OpenOptions::new().read(true).custom_flags(flags).open(tty).map_err(failed)?;
         let (console, _) = Console::read(line, File::create(log).map_err(failed)?);
-        recognise(&console, board, limit)?;
+        recognise(&console, 0, board, limit)?;
         Ok(Self { console })
+    }
+
+    /// Waits until it has started once more after the first `lines` of its console, and is still the same board.
+    ///
+    /// # Errors
+    /// If no board starts within `limit`, or it is another one.
+    pub fn meet_again(&self, lines: usize, board: u64, limit: Duration) -> Result<(), RealError> {
+        recognise(&self.console, lines, board, limit)
     }
 
     /// What it prints.
@@ -75,10 +115,10 @@ impl RealPi {
     }
 }
 
-/// Waits for the serial number on the console, and compares it.
-fn recognise(console: &Console, board: u64, limit: Duration) -> Result<(), RealError> {
+/// Waits for the serial number on the console after its first `lines`, and compares it.
+fn recognise(console: &Console, lines: usize, board: u64, limit: Duration) -> Result<(), RealError> {
     let silent = || RealError::Silent(limit.as_secs());
-    let line = console.wait(0, AFTER, limit).ok_or_else(silent)?;
+    let line = console.wait(lines, AFTER, limit).ok_or_else(silent)?;
     let found = console.lines().get(line).and_then(|line| serial(line)).ok_or_else(silent)?;
     // The EEPROM prints the lower half, which the upper half of a Pi 5's number adds nothing to.
     let told = u32::try_from(board & 0xffff_ffff).unwrap_or_default();

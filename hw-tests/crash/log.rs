@@ -51,6 +51,17 @@ impl Record {
         self.sectors * SECTOR_BYTES as u64
     }
 
+    /// Whether it changes any of the disk's bytes from `start` to `end`.
+    #[must_use]
+    pub fn touches(&self, start: u64, end: u64) -> bool {
+        self.bytes() > 0 && self.flags & MARK == 0 && self.position() < end && self.position() + self.bytes() > start
+    }
+
+    /// How long the file was once it was written.
+    fn end(&self) -> u64 {
+        self.data + if self.has_data() { self.bytes() } else { 0 }
+    }
+
     fn has_data(&self) -> bool {
         self.flags & (DISCARD | MARK) == 0 && self.sectors > 0
     }
@@ -97,7 +108,7 @@ impl<L: Read + Seek> WriteLog<L> {
         for entry in 0..count {
             let bytes = sector(&mut log, position, end)?.ok_or(LogError::Damaged { entry })?;
             let record = read(&bytes, position + SECTOR_BYTES as u64).ok_or(LogError::Damaged { entry })?;
-            position = record.data + if record.has_data() { record.bytes() } else { 0 };
+            position = record.end();
             if position > end {
                 return Err(LogError::Damaged { entry });
             }
@@ -110,6 +121,25 @@ impl<L: Read + Seek> WriteLog<L> {
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// How many records were whole when the file with them was this long, in bytes.
+    #[must_use]
+    pub fn records_at(&self, length: u64) -> usize {
+        self.records.partition_point(|record| record.end() <= length)
+    }
+
+    /// How many of the first `records` are surely on the disk: the others came after the last flush.
+    #[must_use]
+    pub fn flushed(&self, records: usize) -> usize {
+        self.records[..records.min(self.records.len())].iter().rposition(Record::is_flush).unwrap_or(0)
+    }
+
+    /// How many of the first `records` a cut may lose.
+    #[must_use]
+    pub fn unflushed(&self, records: usize) -> usize {
+        let after = &self.records[self.flushed(records)..records.min(self.records.len())];
+        after.iter().filter(|record| record.bytes() > 0 && !record.is_forced() && !record.is_flush()).count()
     }
 
     /// What a write wrote: zeroes for a discard, nothing for a flush.

@@ -87,6 +87,29 @@ fn nothing_after_the_cut_is_there() {
 }
 
 #[test]
+fn a_record_knows_what_a_cut_may_lose() {
+    let log = tape().log();
+    let unflushed: Vec<_> = (0..=5).map(|records| log.unflushed(records)).collect();
+    assert_eq!(unflushed, [0, 1, 0, 1, 1, 1], "none of what was flushed, nor what was forced");
+    let entry = SECTOR_BYTES as u64;
+    let lengths = [0, entry, 2 * entry, 4 * entry - 1, 4 * entry, 5 * entry, 10 * entry, 12 * entry, u64::MAX];
+    assert_eq!(lengths.map(|length| log.records_at(length)), [0, 0, 0, 0, 1, 2, 3, 4, 4]);
+    let first = log.records()[0];
+    assert!(first.touches(0, 1) && first.touches(2 * entry - 1, 9 * entry));
+    assert!(!first.touches(2 * entry, 9 * entry) && !log.records()[1].touches(0, u64::MAX));
+}
+
+#[test]
+fn what_was_damaged_is_counted() {
+    let damaged = |records, seed| {
+        replay(&mut tape().log(), &mut Cursor::new(vec![1; 16 * SECTOR_BYTES]), Cut { records, seed }).unwrap()
+    };
+    assert!((0..50).all(|seed| damaged(2, seed) == 0), "a flush covers everything");
+    let after: Vec<_> = (0..50).map(|seed| damaged(4, seed)).collect();
+    assert!(after.contains(&0) && after.contains(&1) && after.iter().all(|damaged| *damaged <= 1), "{after:?}");
+}
+
+#[test]
 fn a_discard_leaves_zeroes() {
     let tape = Tape::default().write(0, 4, 2, 0).entry(1, 2, DISCARD).entry(0, 0, FLUSH);
     assert_eq!(&tape.after(3, 0)[..5], [2, 0, 0, 2, 1]);

@@ -25,6 +25,8 @@ pub struct Config {
     pub initramfs: Option<String>,
     /// Whether a partition without a fitting device tree is refused.
     pub os_check: bool,
+    /// Seconds after which a kernel that has not taken the watchdog over is reset; 0 for never.
+    pub kernel_watchdog_s: u64,
 }
 
 /// A setting that the bench does not play.
@@ -40,6 +42,7 @@ pub(super) fn read(bytes: &[u8], situation: &Situation) -> Result<Config, NotPla
         device_tree: DEVICE_TREE.to_owned(),
         initramfs: None,
         os_check: true,
+        kernel_watchdog_s: 0,
     };
     let mut prefix = String::new();
     for (key, value) in settings(bytes, situation) {
@@ -48,6 +51,8 @@ pub(super) fn read(bytes: &[u8], situation: &Situation) -> Result<Config, NotPla
             "cmdline" => config.cmdline = value,
             "device_tree" => config.device_tree = value,
             "os_check" => config.os_check = value != "0",
+            // A number that makes no sense is taken for none, as the firmware does.
+            "kernel_watchdog_timeout" => config.kernel_watchdog_s = value.parse().unwrap_or(0),
             "os_prefix" => prefix = value,
             "initramfs" => config.initramfs = value.split_whitespace().next().map(str::to_owned),
             "auto_initramfs" if value == "1" => config.initramfs = Some("initramfs_2712".to_owned()),

@@ -226,7 +226,7 @@ class Writing(unittest.TestCase):
         backing, loop = self.disk()
         packed = self.packed()
         digest = subprocess.run(["sha256sum", packed.name], cwd=self.place, check=True, capture_output=True, text=True).stdout
-        (self.place / "lucid.sha256").write_text("0" * 64 + "  lucid.img\n" + digest)
+        (self.place / "lucid.sha256").write_text("0" * 64 + "  other.img\n" + digest)
         link = self.place / "by-id-usb-disk"
         link.symlink_to(loop)
         done = run("--disk", link, "--serial", backing.name, "--hostname", "lucid-7", "--timezone", "Europe/Berlin", "--address",

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::Pid;
 
 use super::arguments::{CMDLINE_BYTES_MAX, Inherited};
 use super::{Board, MachineError, device_tree};
@@ -19,6 +20,11 @@ impl Qemu {
     /// Its standard output, which can be taken once.
     pub(super) fn console(&mut self) -> Option<ChildStdout> {
         self.0.as_mut()?.stdout.take()
+    }
+
+    /// Its process, unless it was waited for.
+    pub(super) fn process(&self) -> Option<Pid> {
+        self.0.as_ref().map(Pid::from_child)
     }
 
     pub(super) fn is_running(&mut self) -> bool {

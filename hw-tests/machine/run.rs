@@ -11,12 +11,17 @@ use serde_json::{Value, json};
 
 use super::arguments::{self, DATA_DISK};
 use super::qemu::{Qemu, create, prepare, qemu_failed, spawn};
-use super::{Board, Console, Ending, MachineError, Qmp, QmpError};
+use super::{Board, Console, Ending, Event, MachineError, Qmp, QmpError};
+use crate::crash::Moment;
 use crate::eeprom::Boot;
 use crate::probe::Probe;
 
 /// The longest that the guest may take to let go of a disk that is unplugged.
 const UNPLUG_MAX: Duration = Duration::from_secs(120);
+
+/// What a kernel that has taken the watchdog over gives the first process to open it (`watchdog.open_timeout` of the
+/// command line). QEMU's watchdog stands still until then, so that the bench plays this part, too.
+const OPEN_MAX: Duration = Duration::from_secs(60);
 
 /// A board that is running. Dropped, its QEMU is killed, as when the thread that started it ends. That is no power cut,
 /// because the host keeps what was written.
@@ -28,6 +33,9 @@ pub struct Run {
     reader: Option<JoinHandle<()>>,
     probe: Option<UnixStream>,
     partition: u32,
+    /// Until when the system must have come up, or the firmware's watchdog resets the board; with a probe only, by
+    /// which the bench sees that it has.
+    hang_max: Option<Duration>,
     began: Instant,
     log: PathBuf,
 }
@@ -61,6 +69,8 @@ impl Run {
             reader: Some(reader),
             probe: board.probe.is_some().then_some(probe),
             partition: boot.partition,
+            hang_max: (boot.config.kernel_watchdog_s > 0 && board.probe.is_some())
+                .then(|| Duration::from_secs(boot.config.kernel_watchdog_s) + OPEN_MAX),
             began: Instant::now(),
             log,
         })
@@ -117,11 +127,16 @@ impl Run {
         Probe::open(stream, left).map_err(|error| self.missed(&format!("the probe ({error})")))
     }
 
-    /// Waits until the board stops by itself, and tells why.
+    /// Waits until the board stops by itself, and tells why. A system that does not come up is reset by the watchdog
+    /// that config.txt asks the firmware for.
     ///
     /// # Errors
     /// If it runs longer than its lifetime.
     pub fn wait_end(mut self) -> Result<Ending, MachineError> {
+        if self.hangs() {
+            self.finish(Qemu::kill);
+            return Ok(Ending::Watchdog);
+        }
         let left = self.left();
         if !self.qmp.wait_event("SHUTDOWN", left) && self.is_running() {
             return Err(self.missed("the board to stop"));
@@ -135,9 +150,32 @@ impl Run {
         Ok(Ending::read(self.qmp.events(), &self.console.lines()))
     }
 
+    /// Plays the watchdog that the firmware starts: whether the system has not come up in its time. Until then QEMU's
+    /// own has not been started by anybody.
+    fn hangs(&mut self) -> bool {
+        let Some(limit) = self.hang_max else { return false };
+        let came_up = |event: &Event| event.name == "VSERPORT_CHANGE" && event.data["open"] == true;
+        let left = limit.saturating_sub(self.began.elapsed());
+        !self.qmp.events().iter().any(came_up)
+            && !self.qmp.wait_event("SHUTDOWN", left)
+            && !self.qmp.events().iter().any(came_up)
+            && self.is_running()
+    }
+
     /// Whether the board has stopped by itself; its QEMU then waits for [`Self::wait_end`].
     pub fn has_stopped(&mut self) -> bool {
         self.qmp.wait_event("SHUTDOWN", Duration::ZERO) || !self.is_running()
+    }
+
+    /// This moment of the recorded disks, the boot disk first: all that the guest has been told is in their records.
+    ///
+    /// # Errors
+    /// If the board has stopped, or a record is not there.
+    pub fn moment(&self) -> Result<Moment, MachineError> {
+        let disks = std::iter::once(&self.board.boot_disk).chain(&self.board.data_disk);
+        let records: Vec<_> = disks.filter_map(|disk| disk.record.clone()).collect();
+        let process = self.qemu.process().ok_or_else(|| qemu_failed("it has ended".to_owned()))?;
+        Moment::take(process, &records).map_err(MachineError::file(&self.log))
     }
 
     /// Pulls the plug.

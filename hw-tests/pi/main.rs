@@ -1,5 +1,6 @@
 //! `lucid-pi`: boots a disk image on the virtual Pi and shows how far it is.
 
+mod bench;
 mod meet;
 mod run;
 mod terminal;
@@ -21,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Boot an image, with the dashboard on a port of this machine, until Ctrl-C
     Run(run::Run),
+    /// Measure the boot and its memory beside systemd alone, by medians
+    Bench(bench::Bench),
     /// Watch a real Pi start: refuses a board that it was not told, and never writes to it
     Meet(meet::Meet),
     /// Show what the EEPROM would boot
@@ -39,6 +42,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(run) => run.run(),
+        Command::Bench(bench) => bench.bench(),
         Command::Meet(meet) => meet.meet(),
         Command::Look { image, tryboot, old_eeprom } => run::look(&image, tryboot, old_eeprom),
     };

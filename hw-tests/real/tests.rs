@@ -12,7 +12,7 @@ fn met(lines: &str, board: u64) -> Result<(), RealError> {
     drop(line);
     let log = tempfile::tempfile().unwrap();
     let (console, _) = Console::read(bench, log);
-    recognise(&console, board, Duration::from_secs(60))
+    recognise(&console, 0, board, Duration::from_secs(60))
 }
 
 #[test]
@@ -30,6 +30,20 @@ fn any_other_board_is_refused() {
     for lines in ["", "Linux version 6.12", "x serial  boardrev c04170", "x serial 1c4d3b6g boardrev c04170"] {
         assert!(matches!(met(lines, 0), Err(RealError::Silent(_))), "{lines}");
     }
+}
+
+#[test]
+fn a_board_that_was_exchanged_is_refused_at_its_next_start() {
+    let (mut line, bench) = UnixStream::pair().unwrap();
+    line.write_all(format!("{START}\n{}\n", START.replace("1c4d3b62", "1c4d3b63")).as_bytes()).unwrap();
+    drop(line);
+    let (console, _) = Console::read(bench, tempfile::tempfile().unwrap());
+    let pi = RealPi { console };
+    let limit = Duration::from_secs(60);
+    recognise(pi.console(), 0, 0x1c4d_3b62, limit).unwrap();
+    let again = pi.meet_again(1, 0x1c4d_3b62, limit);
+    assert!(matches!(again, Err(RealError::Stranger { found: 0x1c4d_3b63, .. })));
+    assert!(matches!(pi.meet_again(2, 0x1c4d_3b62, limit), Err(RealError::Silent(_))));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_flashed_image_becomes_its_owners_appliance() {
 }
 
 /// What the provisioning holds that nobody may read on the card afterwards.
-fn secrets(bench: &Bench, flashed: &Flashed) -> Vec<String> {
+pub(crate) fn secrets(bench: &Bench, flashed: &Flashed) -> Vec<String> {
     let file = DiskImage::open(&bench.disk()).unwrap().read(Partition::Autoboot.number(), "lucid.toml").unwrap();
     let text = String::from_utf8(file).unwrap();
     let key = text.split("-----BEGIN PRIVATE KEY-----").nth(1).unwrap();
@@ -71,7 +71,7 @@ fn secrets(bench: &Bench, flashed: &Flashed) -> Vec<String> {
     secrets
 }
 
-fn on_first_partition(disk: &Path, text: &str) -> bool {
+pub(crate) fn on_first_partition(disk: &Path, text: &str) -> bool {
     let (start, bytes) = DiskImage::open(disk).unwrap().place(Partition::Autoboot.number()).unwrap();
     let mut partition = vec![0; usize::try_from(bytes).unwrap()];
     File::open(disk).unwrap().read_exact_at(&mut partition, start).unwrap();
@@ -97,17 +97,14 @@ fn assert_sound(probe: &mut Probe) {
     assert_eq!((&report["provisioned"], &report["host_name"]), (&true.into(), &HOST_NAME.into()), "{report}");
 }
 
-/// Waits until every service does its work. The virtual board has no thermometer, which is no fault of thermal-watch.
-fn wait_until_healthy(run: &Run, owner: &Owner) {
-    let well = |service: &Value| {
-        let state = &service["health"]["state"];
-        state == "healthy" || (service["name"] == "thermal-watch" && state == "degraded")
-    };
+/// The virtual board has none, which is no fault of thermal-watch.
+pub(crate) const NO_THERMOMETER: &[&str] = &["thermal-watch"];
+
+/// Waits until every service does its work.
+pub(crate) fn wait_until_healthy(run: &Run, owner: &Owner) {
     let mut last = Vec::new();
     until(run, "every service to be healthy", || {
-        let services = owner.services();
-        let show = |service: &Value| format!("{} {}", service["name"], service["health"]);
-        let unwell: Vec<_> = services.iter().filter(|service| !well(service)).map(show).collect();
+        let unwell = owner.unwell(NO_THERMOMETER);
         if unwell != last {
             println!("{:4} s: not healthy: {unwell:?}", run.elapsed().as_secs());
             last.clone_from(&unwell);
@@ -116,7 +113,8 @@ fn wait_until_healthy(run: &Run, owner: &Owner) {
     });
 }
 
-fn record_prove_and_restore(owner: &Owner) {
+/// Records something, proves it away from the appliance, and gets it back. Its number, and what was recorded.
+pub(crate) fn record_prove_and_restore(owner: &Owner) -> (String, Vec<u8>) {
     let mut random = fastrand::Rng::with_seed(11);
     let recorded: Vec<u8> = (0..RECORDED_BYTES).map(|_| random.u8(..)).collect();
     fs::write(owner.path("session.bin"), &recorded).unwrap();
@@ -127,6 +125,7 @@ fn record_prove_and_restore(owner: &Owner) {
     assert_eq!(owner.command_line(&["verify", "evidence"], "").status.code(), Some(3), "nothing is trusted by itself");
     owner.lucid(&["restore", &id, "--output", "again.bin"]);
     assert!(fs::read(owner.path("again.bin")).unwrap() == recorded, "what comes back is what was recorded");
+    (id, recorded)
 }
 
 /// What makes it this appliance and no other.

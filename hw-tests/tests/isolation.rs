@@ -12,7 +12,7 @@ use crate::bench::main_pid;
 use crate::scan::open_ports;
 
 /// What the LAN may reach: docs/ports.md.
-const LAN_PORTS: [u16; 5] = [80, 443, 8084, 8089, 8120];
+pub(crate) const LAN_PORTS: [u16; 5] = [80, 443, 8084, 8089, 8120];
 
 /// What listens on the loopback only: docs/ports.md, "loopback".
 const LOOPBACK_PORTS: [u16; 5] = [8083, 8085, 8086, 8101, 8104];
@@ -274,13 +274,16 @@ fn ports(run: &mut Run, probe: &mut Probe) -> Vec<String> {
     // The resolver of systemd.
     let expected = LOOPBACK_PORTS.into_iter().chain([53]).collect();
     wrong.extend(differs("ports listened on for the loopback", &local, &expected));
-    // What listens is known from inside; from outside, the filter is looked at: around our ports, and where others listen.
-    let tried =
-        (1..=110).chain([111, 139, 143, 389, 445, 631, 853, 993, 2375, 3389, 5353, 5355, 6379, 9090, 9200, 27017]);
-    let tried = tried.chain(8080..=8130);
-    let tried: BTreeSet<u16> = tried.chain(everywhere).chain(local).collect();
+    let tried: BTreeSet<u16> = probed_ports().into_iter().chain(everywhere).chain(local).collect();
     wrong.extend(differs("ports open from outside", open_ports(run, &tried, 443), LAN_PORTS.into()));
     wrong
+}
+
+/// The ports that are tried from outside, where it is the filter that is looked at: around our ports, and where others
+/// listen.
+pub(crate) fn probed_ports() -> BTreeSet<u16> {
+    let others = [111, 139, 143, 389, 445, 631, 853, 993, 2375, 3389, 5353, 5355, 6379, 9090, 9200, 27017];
+    (1..=110).chain(others).chain(8080..=8130).chain(LAN_PORTS).chain(LOOPBACK_PORTS).collect()
 }
 
 /// TCP ports in the state LISTEN, and whether for the loopback only.

@@ -1,7 +1,9 @@
-//! Looks from outside which TCP ports answer: QEMU's user network tells how far each connection came.
+//! Looks from outside which TCP ports answer: of a virtual board, QEMU's user network tells how far each connection
+//! came; a real one is simply connected to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use lucid_hw_tests::machine::Run;
@@ -88,4 +90,34 @@ fn wait_for_silence(run: &mut Run, forwards: &BTreeMap<u16, u16>, control: u16) 
         assert!(run.elapsed().as_secs() < 800, "port {control} does not answer; see {}", run.log().display());
     }
     answered
+}
+
+/// How long a port of a board in the network may be silent until it counts as closed: its filter drops what it does not
+/// want. Long enough for two repetitions of a lost packet.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Which of `ports` accept a connection at `address`.
+pub(crate) fn reachable(address: &SocketAddr, ports: &BTreeSet<u16>) -> BTreeSet<u16> {
+    let ports: Vec<u16> = ports.iter().copied().collect();
+    let is_open = |port: u16| TcpStream::connect_timeout(&SocketAddr::new(address.ip(), port), ANSWER_MAX).is_ok();
+    let mut open = BTreeSet::new();
+    for some in ports.chunks(AT_A_TIME) {
+        let found = thread::scope(|scope| {
+            let tries: Vec<_> = some.iter().map(|port| (*port, scope.spawn(move || is_open(*port)))).collect();
+            tries.into_iter().filter_map(|(port, tried)| tried.join().unwrap().then_some(port)).collect::<Vec<_>>()
+        });
+        open.extend(found);
+    }
+    open
+}
+
+#[test]
+fn ports_that_listen_are_told_from_those_that_do_not() {
+    let listeners: Vec<_> = (0..20).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    // Every other one is closed again.
+    let listeners: Vec<_> = listeners.into_iter().step_by(2).collect();
+    let open: BTreeSet<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    let address = listeners[0].local_addr().unwrap();
+    assert_eq!(reachable(&address, &ports.into_iter().collect()), open);
 }
