@@ -5,7 +5,7 @@ MUSL := aarch64-unknown-linux-musl
 CROSS_BINARY := target/$(MUSL)/release/lucid
 CARGO_PLACE := $(or $(CARGO_HOME),$(HOME)/.cargo)
 # What CI has time for, as parts of the names of tests.
-PI_MAIN := a_flashed_image a_trial a_panic a_first_process the_image_says the_list_is a_stranger
+PI_MAIN := a_flashed_image a_trial a_panic a_first_process the_image_says the_list_is a_stranger an_update a_power_cut_while_a_release
 PI_IMAGE := target/pi/image/lucid.img
 BROWSER := src/appliance/browser
 # nextest runs tests side by side and is used where it is there; `cargo test` does the same work.

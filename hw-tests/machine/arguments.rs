@@ -103,7 +103,10 @@ impl Line {
             self.device(json!({"driver": "virtio-blk-pci", "drive": "probe-disk", "serial": "PROBE"}));
             self.device(json!({"driver": "virtio-serial-pci"}));
             self.option("-chardev", &format!("socket,id=probe,fd={probe}"));
-            self.device(json!({"driver": "virtserialport", "chardev": "probe", "name": crate::probe::PORT}));
+            // Only a device with a name tells the bench that the guest has opened it.
+            self.device(json!({
+                "driver": "virtserialport", "id": "probe-port", "chardev": "probe", "name": crate::probe::PORT,
+            }));
         }
     }
 

@@ -36,6 +36,10 @@ impl Answers {
             Request::Mount {} => self.orders.place(Command::Mount),
             Request::Detach {} => self.orders.place(Command::Detach),
             Request::Repair { confirmation } => self.orders.place(Command::Repair { confirmation }),
+            Request::Reboot { .. } | Request::PowerOff { .. } if self.updates.is_restarting() => {
+                let why = "the box restarts on trial just now: ask again when it is back, or in a minute";
+                Reply::Refused(Refusal::new(RefusalCode::Busy, why))
+            }
             Request::Reboot { reason } => {
                 tracing::warn!(reason = reason.as_str(), "restarting the box");
                 machine(self.machine.reboot())

@@ -29,6 +29,7 @@ mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lucid_agent_protocol::update::{Attempt, GateReport, Outcome, WHY_BYTES_MAX};
 use lucid_agent_protocol::{Refusal, RefusalCode, Reply};
@@ -52,6 +53,9 @@ use trial::Trial;
 /// Seconds that a release has to be fit: less shows nothing, and after an hour the trial's own bound is near.
 const SOAK_S: std::ops::RangeInclusive<u64> = 5..=3600;
 
+/// A restart on trial has stopped this process by then, or does not come: services get 40 s to stop.
+const RESTART_MAX: Duration = Duration::from_secs(60);
+
 /// All that is known and done about updates.
 pub(crate) struct Updates {
     files: Files,
@@ -67,6 +71,8 @@ pub(crate) struct Updates {
     trial: Mutex<Trial>,
     /// Something is being done; see [`Work`].
     busy: AtomicBool,
+    /// Held while what is trusted changes.
+    trusting: Mutex<()>,
 }
 
 /// What the parts are that updates work on.
@@ -103,6 +109,8 @@ struct State {
     live: Option<Live>,
     /// What the boot partitions said, until something is written.
     releases: [Option<Reading<Release>>; 2],
+    /// When the box was last asked to restart on trial.
+    armed_at: Option<Instant>,
 }
 
 /// What is being done just now.
@@ -166,9 +174,11 @@ impl Updates {
             remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
             live: None,
             releases: [None, None],
+            armed_at: None,
         };
-        let (state, busy, trial) = (Mutex::new(state), AtomicBool::new(false), Mutex::default());
-        Self { files, slots, booted, machine, tryboot, surroundings, archive, state, trial, busy }
+        let (state, busy) = (Mutex::new(state), AtomicBool::new(false));
+        let (trusting, trial) = (Mutex::default(), Mutex::default());
+        Self { files, slots, booted, machine, tryboot, surroundings, archive, state, trial, busy, trusting }
     }
 
     /// Restarts into the release that is written, on trial.
@@ -247,6 +257,7 @@ impl Updates {
         let former = self.progress();
         tracing::warn!(version = what.version, slot = %what.slot.letter(), ?purpose, "the box restarts on trial");
         self.keep(Progress::Armed { what, purpose, armed_in, soak_s, before }).map_err(failed)?;
+        self.state().armed_at = Some(Instant::now());
         let asked = self.tryboot.set(true).map_err(failed);
         let asked = asked.and_then(|()| self.machine.try_boot().map_err(failed));
         if asked.is_err() {
@@ -255,8 +266,14 @@ impl Updates {
         asked
     }
 
+    /// The box restarts on trial: another restart now would be taken for the end of the trial.
+    pub(crate) fn is_restarting(&self) -> bool {
+        self.state().armed_at.is_some_and(|at| at.elapsed() < RESTART_MAX)
+    }
+
     /// Takes back what [`Updates::arm`] did.
     fn disarm(&self, former: Progress) {
+        self.state().armed_at = None;
         if let Err(error) = self.tryboot.set(false) {
             tracing::error!(%error, "the flag for a trial boot may still be set");
         }
@@ -355,6 +372,8 @@ impl Updates {
 
     /// Whom to trust, kept at once if it changed: also a refused bundle may carry a revocation.
     fn with_trust<T>(&self, ask: impl FnOnce(&mut Trust) -> T) -> Result<T, Refusal> {
+        // From the former to what is kept, one at a time: who comes second must not undo a revocation.
+        let _turn = self.trusting.lock().unwrap_or_else(PoisonError::into_inner);
         let former = self.state().trust.clone();
         let mut trust = former.clone();
         let answer = ask(&mut trust);

@@ -73,7 +73,6 @@ pub struct SlotReport {
 
 /// A release on its way in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Incoming {
     /// Its version.
     pub version: String,
@@ -138,7 +137,6 @@ pub enum Phase {
 
 /// What became of an update, a return or a recovery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attempt {
     /// When it ended, in milliseconds since 1970.
     pub at_ms: u64,
@@ -154,7 +152,7 @@ pub struct Attempt {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// It runs, and is kept.
     Committed {},
@@ -208,13 +206,13 @@ pub enum Cause {
     DataDisk,
     /// The agent of the release did not run.
     Agent,
-    /// The power was cut, or nobody knows.
+    /// The power was cut, or nobody knows. Also what this release does not know, of a newer one that was taken back.
+    #[serde(other)]
     Interrupted,
 }
 
 /// A release that failed here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Quarantined {
     /// Its version.
     pub version: String,
@@ -255,7 +253,6 @@ pub enum TrybootWay {
 
 /// What a self-test of the trial boot showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Selftest {
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
@@ -280,7 +277,6 @@ pub struct GateReport {
 
 /// Something that is not as it should be. At most 16 are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Of which kind: [`Cause::Service`], [`Cause::Restarted`], [`Cause::Network`] or [`Cause::DataDisk`].
     pub cause: Cause,

@@ -49,6 +49,7 @@ pub use desk::{Desk, RecordingsNow};
 pub(crate) use desk::{Turn, described};
 pub use error::UpdateError;
 pub use fetch::FetchError;
+pub(crate) use fetch::{PACE_BYTES, PACE_TIME, Pace};
 pub use own_page::Addresses;
 pub(crate) use relay::{Part, Start, relay};
 pub use restart::When;

@@ -1,6 +1,7 @@
 //! What the two slots are worth, as the agent keeps it on `/state` and the stage before systemd reads it.
 //!
-//! JSON, replaced whole. Only root writes it. A reader that finds none, or one that makes no sense, leaves the slots as
+//! JSON, replaced whole. Only root writes it. A field that a reader does not know is a newer release's, which was taken
+//! back, and is left out. A reader that finds none, or one that makes no sense, leaves the slots as
 //! they are: choosing a slot by a guess is worse than staying.
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,6 @@ pub const FAILED_BOOTS_MAX: u32 = 3;
 /// Which data a release writes and reads: one number for all stores of the box, raised whenever a store's migration
 /// can't be read by the release before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DataFormat {
     /// What it writes once it is committed. Also the highest that it reads.
     pub generation: u32,
@@ -38,7 +38,7 @@ impl DataFormat {
 
 /// What a slot is worth ([`crate::paths::SLOT_BOOK`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "standing", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "standing", rename_all = "snake_case")]
 pub enum Standing {
     /// A release that was committed here, or flashed, and did not fail since.
     Good {
@@ -60,7 +60,6 @@ pub enum Standing {
 
 /// What the agent knows of both slots ([`crate::paths::SLOT_BOOK`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SlotBook {
     /// The slot that autoboot.txt should boot.
     pub committed: Slot,
@@ -103,7 +102,6 @@ impl SlotBook {
 /// A slot that was left because its boots did not become ready ([`crate::paths::FALLBACK`]). Written by the stage before
 /// systemd, taken into the agent's history and removed by the agent once the slot that took over is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fallback {
     /// The slot that failed.
     pub from: Slot,

@@ -118,7 +118,14 @@ impl Evidence {
             Reached::Armed => self.no_agent(version),
             Reached::Trying([fault, ..]) => {
                 let Failure { cause, why, .. } = Failure::of(fault);
-                (cause, format!("version {version} did not become ready in time: {why}"))
+                match self.words.restarted_in_order() {
+                    Some(_) => (cause, format!("version {version} did not become ready in time: {why}")),
+                    // What it was still waiting for is nobody's fault where the power failed.
+                    None => {
+                        let (cause, cut) = self.no_word(version);
+                        (cause, format!("{cut}. It was not ready yet: {why}"))
+                    }
+                }
             }
             Reached::Trying([]) => self.no_word(version),
         }

@@ -16,7 +16,7 @@ pub(crate) const QUARANTINE_KEPT_MAX: usize = 16;
 
 /// What is being done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "progress", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "progress", rename_all = "snake_case")]
 pub(crate) enum Progress {
     /// Nothing.
     #[default]
@@ -92,7 +92,6 @@ pub(crate) enum Purpose {
 
 /// A slot that is or may be tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Candidate {
     /// Which.
     pub(crate) slot: Slot,
@@ -110,7 +109,6 @@ pub(crate) struct Candidate {
 
 /// How the box is connected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Circumstances {
     /// Links that are up.
     pub(crate) links: Vec<String>,
@@ -122,7 +120,6 @@ pub(crate) struct Circumstances {
 
 /// What became of updates before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct History {
     /// The newest first, at most [`ATTEMPTS_KEPT_MAX`].
     pub(crate) attempts: Vec<Attempt>,

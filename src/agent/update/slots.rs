@@ -29,6 +29,11 @@ pub(crate) enum SlotsError {
     Unknown(String),
     #[error("`{}` can't be {attempted} ({source}); if it happens again, flash another card or disk", partition.name())]
     Device { partition: Partition, attempted: &'static str, source: io::Error },
+    #[error(
+        "whether another disk has partitions of the same ids is not known, as of `{disks}` not all have answered: \
+         unplug the one that hangs, and try again"
+    )]
+    Unanswered { disks: String },
     #[error("slot {} runs and can't be written; ask for the status", .0.letter())]
     Running(Slot),
 }
@@ -56,7 +61,8 @@ pub(crate) trait Disk: Send + Sync {
     fn mounted(&self) -> Result<Slot, SlotsError>;
     /// Opens a partition.
     fn open(&self, partition: Partition, access: Access) -> Result<Box<dyn Device>, SlotsError>;
-    /// Another disk with partitions of the same ids, which could be booted or mounted in place of this one.
+    /// Another disk with partitions of the same ids, which could be booted or mounted in place of this one. Waits for
+    /// seconds at most; [`SlotsError::Unanswered`] where that is not enough.
     fn twin(&self) -> Result<Option<String>, SlotsError>;
 }
 

@@ -20,15 +20,18 @@ use lucid_agent_protocol::update::{Cause, Fault, GateReport, LOG_LINES_MAX, WHY_
 use super::progress::Circumstances;
 pub(crate) use keep::{Trial, View};
 
-/// From the agent's start, within this the release must be fit: a check of a large data disk and the chain after it.
-pub(crate) const FIT_WITHIN: Duration = Duration::from_secs(600);
+/// From the agent's start, within this the release must be fit: a check of a large data disk and the chain after it. Less
+/// for a short soak ([`fit_within`]): who asks for one does not want to wait ten minutes for the answer.
+pub(crate) const FIT_WITHIN_MAX: Duration = Duration::from_secs(600);
+/// What a box with a clean disk takes at most, on a slow card.
+const FIT_WITHIN_MIN: Duration = Duration::from_secs(120);
 
 /// Reports come every 2 s. A supervisor that misses ten of them hangs.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// A shorter soak sees a report or two.
 pub(crate) const SOAK_S_MIN: u64 = 5;
-/// With [`FIT_WITHIN`] and a slow start before it, what `units/lucid-trial.timer` gives to the whole trial.
+/// With [`FIT_WITHIN_MAX`] and a slow start before it, what `units/lucid-trial.timer` gives to the whole trial.
 pub(crate) const SOAK_S_MAX: u64 = 3600;
 
 /// Longest line of a service's log in bytes.
@@ -184,7 +187,7 @@ impl Gate {
 
     fn wait(&mut self, now: Duration, report: Option<&GateReport>) -> Verdict {
         match report {
-            _ if now >= FIT_WITHIN => Verdict::RollBack(self.never_fit(report)),
+            _ if now >= fit_within(self.soak) => Verdict::RollBack(self.never_fit(report)),
             Some(report) if report.faults.is_empty() && self.missing.is_none() => {
                 let (supervisor, restarts) = (report.supervisor.clone(), report.restarts);
                 self.fit = Some(Fit { since: now, supervisor, restarts });
@@ -195,14 +198,14 @@ impl Gate {
     }
 
     fn never_fit(&self, report: Option<&GateReport>) -> Failure {
-        let minutes = FIT_WITHIN.as_secs() / 60;
+        let seconds = fit_within(self.soak).as_secs();
         let last = report.or(self.last.as_ref().map(|(_, report)| report));
         let failure = match (last.and_then(|last| last.faults.first()), &self.missing) {
             (Some(fault), _) => Failure::of(fault),
             (None, Some(missing)) => missing.clone(),
             (None, None) => Failure::new(Cause::NotReady, "the services did not come up"),
         };
-        Failure { why: format!("not fit within {minutes} min: {}", failure.why), ..failure }.bounded()
+        Failure { why: format!("not fit within {seconds} s: {}", failure.why), ..failure }.bounded()
     }
 
     fn soaking(&self, now: Duration, fit: &Fit, report: Option<&GateReport>) -> Verdict {
@@ -223,6 +226,11 @@ impl Gate {
             Some(Failure::new(Cause::Watchdog, why))
         })
     }
+}
+
+/// The default soak of three minutes gives all of it.
+fn fit_within(soak: Duration) -> Duration {
+    (FIT_WITHIN_MIN + 3 * soak).min(FIT_WITHIN_MAX)
 }
 
 /// What a report says against the release.

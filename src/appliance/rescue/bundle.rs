@@ -5,20 +5,31 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use http::StatusCode;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::NotDone;
-use crate::update::{Part, Source, Start, Transfer, Turn, UpdateError, described, relay};
+use crate::update::{PACE_BYTES, PACE_TIME, Pace, Part, Source, Start, Transfer, Turn, UpdateError, described, relay};
 use crate::{AgentError, AgentLink};
 
 /// Pieces of the body on their way: enough that neither end waits for the other at every one.
 const PIECES_MAX: usize = 4;
+/// Until the form's file begins. A browser sends what stands before it in one packet; whoever sends nothing keeps
+/// others from sending.
+const BEGIN_MAX: Duration = Duration::from_secs(15);
+
+/// As for a server that is fetched from, and nobody can discard here what never ends.
+#[derive(Debug, thiserror::Error)]
+#[error("under {PACE_BYTES} bytes came in {} minutes: use a faster connection", PACE_TIME.as_secs() / 60)]
+struct TooSlow;
 
 /// What is known of bundles that are sent here.
 pub(super) struct Bundles {
@@ -97,20 +108,34 @@ impl Bundles {
 /// The file, which is all that the form has.
 async fn file_of(form: &mut Multipart) -> Result<Field<'_>, NotDone> {
     let unreadable = |error: MultipartError| NotDone::bad_request(format!("The form can't be read ({error})."));
-    match form.next_field().await.map_err(unreadable)? {
+    let Ok(field) = timeout(BEGIN_MAX, form.next_field()).await else {
+        let text = format!("The form's file did not begin within {} seconds. Send it again.", BEGIN_MAX.as_secs());
+        return Err(NotDone { status: StatusCode::REQUEST_TIMEOUT, text });
+    };
+    match field.map_err(unreadable)? {
         Some(field) if field.name() == Some("file") => Ok(field),
         Some(_) => Err(NotDone::bad_request("The form has a field that is none of ours.")),
         None => Err(NotDone::bad_request("The form came without a file. Nothing was sent.")),
     }
 }
 
-/// Hands a file on piece by piece. When the connection breaks, the taker is told, so that what it has is never taken
-/// for the whole; one that has given up says why itself.
+/// Hands a file on piece by piece. When the connection breaks or is too slow, the taker is told, so that what it has is
+/// never taken for the whole; one that has given up says why itself.
 async fn hand_on(mut file: Field<'_>, pieces: mpsc::Sender<io::Result<Bytes>>) {
-    while let Some(piece) = file.chunk().await.transpose() {
+    let mut pace = Pace::default();
+    while let Some(piece) = next(&mut file, &mut pace).await.transpose() {
         let is_broken = piece.is_err();
-        if pieces.send(piece.map_err(io::Error::other)).await.is_err() || is_broken {
+        if pieces.send(piece).await.is_err() || is_broken {
             return;
         }
     }
+}
+
+/// The next piece, waited for as long as the pace allows.
+async fn next(file: &mut Field<'_>, pace: &mut Pace) -> io::Result<Option<Bytes>> {
+    let began = Instant::now();
+    let piece = timeout(pace.left(), file.chunk()).await.map_err(|_| io::Error::other(TooSlow))?;
+    let Some(piece) = piece.map_err(io::Error::other)? else { return Ok(None) };
+    pace.add(began.elapsed(), piece.len() as u64).map_err(|_| io::Error::other(TooSlow))?;
+    Ok(Some(piece))
 }

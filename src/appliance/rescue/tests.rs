@@ -200,10 +200,9 @@ async fn one_bundle_at_a_time_and_one_that_breaks_off_is_not_taken_for_the_whole
     let (bytes, id) = bundle(700_000);
     let agent = agent(id);
     let page = Page::of(agent.link());
-    let (pieces, body) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
+    let (pieces, body) = live_body();
     let first = bytes::Bytes::from(form("file", &bytes)[..300_000].to_vec());
     pieces.send(Ok(first)).await.unwrap();
-    let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body));
     let slow = async {
         let broken = page.upload(body).await;
         assert_eq!(broken.status, 400, "{broken:?}");
@@ -225,6 +224,66 @@ async fn one_bundle_at_a_time_and_one_that_breaks_off_is_not_taken_for_the_whole
         tokio::task::yield_now().await;
     }
     assert!(matches!(&agent.world().report.phase, Phase::Written { incoming: found } if *found == incoming(id)));
+}
+
+/// A body that comes as it is sent.
+fn live_body() -> (tokio::sync::mpsc::Sender<std::io::Result<bytes::Bytes>>, Body) {
+    let (pieces, body) = tokio::sync::mpsc::channel(4);
+    (pieces, Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_does_not_begin_makes_room_for_others() {
+    let (bytes, id) = bundle(1000);
+    let agent = agent(id);
+    let page = Page::of(agent.link());
+    for begun in ["", "--edge\r\nContent-Disposition: form-data;"] {
+        let (pieces, body) = live_body();
+        pieces.send(Ok(begun.into())).await.unwrap();
+        let ended = page.upload(body).await;
+        assert!(ended.status == 408 && ended.body.contains("did not begin within 15 seconds"), "{begun:?}: {ended:?}");
+    }
+    assert_eq!(agent.world().asked, []);
+    assert_eq!(page.upload(form("file", &bytes)).await.status, 303);
+}
+
+/// The clock is the test's. A transfer has a thread, so that it stands still otherwise.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_drips_or_stalls_is_ended_and_says_why() {
+    let (bytes, id) = bundle(700_000);
+    let agent = agent(id);
+    let page = Page::of(agent.link());
+    let whole = form("file", &bytes);
+    for drips in [0, 1, 8] {
+        let (pieces, body) = live_body();
+        pieces.send(Ok(bytes::Bytes::copy_from_slice(&whole[..300_000]))).await.unwrap();
+        let (began, really_began) = (tokio::time::Instant::now(), std::time::Instant::now());
+        let slow = async {
+            let ended = page.upload(body).await;
+            assert!(ended.status == 400 && ended.body.contains("under 1048576 bytes came in 10 minutes"), "{ended:?}");
+            assert!(began.elapsed() >= Duration::from_secs(600), "{drips}: {:?}", began.elapsed());
+        };
+        let dripping = async {
+            while agent.world().received.len() < 200_000 {
+                tokio::task::yield_now().await;
+            }
+            for drip in 0..drips {
+                tokio::time::advance(Duration::from_secs(60)).await;
+                let drop = whole[300_000 + drip * 1000..][..1000].to_vec();
+                pieces.send(Ok(drop.into())).await.unwrap();
+            }
+            while !pieces.is_closed() {
+                assert!(really_began.elapsed() < Duration::from_secs(60), "it is not ended");
+                tokio::time::advance(Duration::from_secs(60)).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(slow, dripping);
+        let transfer = page.status().await["transfer"].clone();
+        assert!(transfer["active"] == false && transfer["problem"].to_string().contains("10 minutes"), "{transfer}");
+        assert!(!matches!(agent.world().report.phase, Phase::Written { .. }));
+        agent.world().received.clear();
+    }
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use lucid_agent_protocol::update::{Incoming, Phase, UpdateReport};
-use lucid_agent_protocol::{Client, Reply, Request};
+use lucid_agent_protocol::{Client, RefusalCode, Reply, Request};
 use lucid_device::Clock;
 use lucid_layout::Digest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::choose::BoxId;
@@ -31,6 +32,11 @@ use crate::agent_link::AgentError;
 const LOOK_MAX: Duration = Duration::from_secs(5);
 /// For an order, which the agent puts on its disk before it answers.
 const ORDER_MAX: Duration = Duration::from_secs(15);
+/// How long a transfer that is to end may take for it: as long as the piece that the agent is writing, which a bad card
+/// takes seconds for.
+const STOP_MAX: Duration = Duration::from_secs(10);
+/// Between two orders to an agent that has not noticed the end of a transfer yet.
+const STOP_PAUSE: Duration = Duration::from_millis(200);
 
 /// How many recordings take bytes at this moment.
 pub type RecordingsNow = Arc<dyn Fn() -> usize + Send + Sync>;
@@ -136,7 +142,9 @@ impl Desk {
         let turn = self.turn()?;
         let going = self.begin(Source::Upload, None, None);
         let part = Part { start: Start { offset, bundle, automatic: false, skip: 0 }, bytes };
-        let sent = relay(client, part, going.done.clone(), turn).await;
+        let sending = relay(client, part, going.done.clone(), turn.clone());
+        let sent = going.stop.clone().run_until_cancelled(sending).await;
+        let sent = sent.unwrap_or(Err(UpdateError::GivenUp));
         self.ended(&sent);
         sent
     }
@@ -183,7 +191,15 @@ impl Desk {
     /// Gives up what is written or on its way.
     pub(crate) async fn discard(&self) -> Result<(), UpdateError> {
         self.stop_transfer();
-        self.order(Request::DiscardUpdate {}).await?;
+        let until = Instant::now() + STOP_MAX;
+        // Kept over the order, so that nothing begins in between. Without it the agent says whether it can be done.
+        let _turn = timeout_at(until, self.turn.clone().acquire_owned()).await;
+        while let Err(error) = self.order(Request::DiscardUpdate {}).await {
+            if !is_busy(&error) || Instant::now() >= until {
+                return Err(error);
+            }
+            sleep(STOP_PAUSE).await;
+        }
         self.notes().running = None;
         self.keep(|kept| kept.order = None).await
     }
@@ -300,6 +316,11 @@ impl Running {
     fn transfer(&self) -> Transfer {
         Transfer { done_bytes: self.done.load(Ordering::Relaxed), ..self.transfer.clone() }
     }
+}
+
+/// Whether the agent is at something else.
+fn is_busy(error: &UpdateError) -> bool {
+    matches!(error, UpdateError::Agent(AgentError::Refused(refusal)) if refusal.code == RefusalCode::Busy)
 }
 
 /// An error with what caused it, for the owner.

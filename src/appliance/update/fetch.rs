@@ -24,9 +24,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(15);
 /// Longest silence, as the agent bears it too.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// In this time of waiting for the server at least [`PACE_BYTES`] come: 1.7 kB/s. Slower ones would take days.
-const PACE_TIME: Duration = Duration::from_secs(600);
+pub(crate) const PACE_TIME: Duration = Duration::from_secs(600);
 /// See [`PACE_TIME`].
-const PACE_BYTES: u64 = 1024 * 1024;
+pub(crate) const PACE_BYTES: u64 = 1024 * 1024;
 /// Redirects that are followed: a download page, its mirror, and one to spare.
 const REDIRECTS_MAX: usize = 5;
 /// How large a bundle may be: both partitions, not compressed at all, and its header.
@@ -193,21 +193,27 @@ impl Source {
     }
 }
 
-/// How fast the server is. The time in which we do not ask, because the disk is slow, is not counted.
+/// How fast the other end is. The time in which we do not ask, because the disk is slow, is not counted.
 #[derive(Default)]
-struct Pace {
+pub(crate) struct Pace {
     waited: Duration,
     bytes: u64,
 }
 
 impl Pace {
-    fn add(&mut self, waited: Duration, bytes: u64) -> Result<(), FetchError> {
+    /// So many bytes came after so long a wait.
+    pub(crate) fn add(&mut self, waited: Duration, bytes: u64) -> Result<(), FetchError> {
         self.waited += waited;
         self.bytes += bytes;
         if self.bytes >= PACE_BYTES {
             *self = Self::default();
         }
         if self.waited > PACE_TIME { Err(FetchError::TooSlow) } else { Ok(()) }
+    }
+
+    /// How long may be waited for the next bytes.
+    pub(crate) fn left(&self) -> Duration {
+        PACE_TIME.saturating_sub(self.waited)
     }
 }
 

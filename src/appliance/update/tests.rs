@@ -6,6 +6,7 @@ pub(crate) mod server;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::StreamExt as _;
 use lucid_agent_protocol::update::{ChannelReport, Offer};
 use lucid_agent_protocol::{Refusal, RefusalCode, Request};
 use lucid_device::{ClockTrust, FakeClock, Now};
@@ -300,4 +301,52 @@ async fn an_installation_that_the_agent_refuses_is_not_tried_again_and_again() {
         appliance.wait("another look", is_seen).await;
     }
     assert_eq!(installs(&agent), 1);
+}
+
+/// Also where the agent notices the end of the transfer only later.
+#[tokio::test]
+async fn a_running_upload_is_discarded() {
+    let (bundle, id) = bundle(500_000);
+    let agent = Agent::start(id);
+    let appliance = Appliance::start(agent.link(), Settings::default()).ready().await;
+    let first = futures_util::stream::iter([Ok(bundle[..300_000].to_vec().into())]);
+    let stalled = first.chain(futures_util::stream::pending());
+    let uploading = appliance.updates.upload(0, None, Box::pin(stalled));
+    let discarding = async {
+        while agent.world().received.len() < 300_000 {
+            tokio::task::yield_now().await;
+        }
+        agent.world().refuses_orders = Some(Refusal::new(RefusalCode::Busy, "a bundle is being written"));
+        let discards = || agent.world().asked.iter().filter(|it| matches!(it, Request::DiscardUpdate {})).count();
+        let noticing = async {
+            while discards() < 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            agent.world().refuses_orders = None;
+            Ok(())
+        };
+        tokio::try_join!(appliance.updates.discard(), noticing).unwrap();
+        assert!(discards() > 2, "it was ordered again until it was done");
+    };
+    let (ended, ()) = tokio::join!(uploading, discarding);
+    assert!(matches!(ended, Err(UpdateError::GivenUp)), "{ended:?}");
+    let status = appliance.updates.look().await.unwrap();
+    assert!(status.transfer.is_none(), "{status:?}");
+    let whole = futures_util::stream::iter([Ok(bundle.into())]);
+    appliance.updates.upload(0, None, Box::pin(whole)).await.unwrap();
+}
+
+/// As where the agent stops taking bytes: it is ordered in the end all the same, and says what it does.
+#[tokio::test]
+async fn a_transfer_that_does_not_end_is_waited_for_with_a_limit() {
+    let (_, id) = bundle(1000);
+    let agent = Agent::start(id);
+    let appliance = Appliance::start(agent.link(), Settings::default()).ready().await;
+    let desk = appliance.updates.desk().unwrap();
+    let _turn = desk.turn().unwrap();
+    tokio::time::pause();
+    let began = Instant::now();
+    desk.discard().await.unwrap();
+    assert!((10..12).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert!(agent.world().asked.contains(&Request::DiscardUpdate {}));
 }

@@ -117,7 +117,7 @@ impl Updates {
         self.desk()?.selftest().await
     }
 
-    fn desk(&self) -> Result<Arc<Desk>, UpdateError> {
+    pub(super) fn desk(&self) -> Result<Arc<Desk>, UpdateError> {
         Ok(self.desk.get()?)
     }
 }

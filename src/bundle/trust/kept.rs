@@ -19,7 +19,6 @@ use crate::signed::{DocumentKind, Signed};
 const FORMAT: &str = "lucid-trust-1";
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Kept {
     format: String,
     roots: Vec<String>,

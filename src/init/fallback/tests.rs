@@ -153,6 +153,26 @@ fn leaving_changes_one_sector_and_notes_it_before() {
     }
 }
 
+/// How much of a file the kernel holds in memory.
+fn cached_bytes(path: &std::path::Path) -> u64 {
+    let output = std::process::Command::new("fincore").args(["-bno", "RES"]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+/// On a filesystem that keeps its files on a medium, as every one but those in memory.
+#[test]
+fn the_sector_goes_past_the_page_cache_and_so_does_reading_it_back() {
+    let bench = Bench::new(Some(&book(good(3, 2))), &render(Slot::A));
+    let autoboot = Autoboot::open(&bench.volume.image).unwrap();
+    fs::File::open(&bench.volume.image).unwrap().sync_all().unwrap();
+    fs::read(&bench.volume.image).unwrap();
+    let before = cached_bytes(&bench.volume.image);
+    autoboot.commit(Slot::B).unwrap();
+    assert!(cached_bytes(&bench.volume.image) < before, "what was cached is void: {before} bytes before");
+    assert_eq!(bench.committed(), Some(Slot::B));
+}
+
 #[test]
 fn a_cut_between_note_and_sector_is_made_good() {
     let bench = Bench::new(Some(&book(good(3, 2))), &render(Slot::A));

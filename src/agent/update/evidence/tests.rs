@@ -123,10 +123,12 @@ fn one_that_started_is_told_by_its_end() {
     check(Some(orderly), nothing, Cause::NotReady, "never reported");
     check(Some(reset), nothing, Cause::Watchdog, "stood still");
     check(None, nothing, Cause::Interrupted, "power was cut");
-    for console in [None, Some(&orderly[..]), Some(&reset[..])] {
-        let log = check(console, Reached::Trying(&[fault()]), Cause::Service, "mongodb: it fails");
+    let waiting = Reached::Trying(&[fault()]);
+    for console in [&orderly[..], &reset[..]] {
+        let log = check(Some(console), waiting, Cause::Service, "mongodb: it fails");
         assert_eq!(log, fault().log);
     }
+    check(None, waiting, Cause::Interrupted, "It was not ready yet: mongodb: it fails");
 }
 
 #[test]

@@ -72,6 +72,11 @@ impl Updates {
         match action {
             Action::Progress(progress) => self.keep(progress.clone())?,
             Action::Autoboot(slot) => self.commit_slot(*slot)?,
+            Action::Repair(slot) => {
+                if let Err(error) = self.commit_slot(*slot) {
+                    self.note(error.to_string());
+                }
+            }
             Action::Book(book) => self.files.save_book(book)?,
             Action::History(history) => {
                 self.files.save_history(history)?;
@@ -145,6 +150,7 @@ fn name(action: &Action) -> &'static str {
     match action {
         Action::Progress(_) => "keep progress",
         Action::Autoboot(_) => "commit",
+        Action::Repair(_) => "put autoboot.txt right",
         Action::Book(_) => "keep the book",
         Action::History(_) => "keep history",
         Action::ForgetFallback => "forget the fallback",

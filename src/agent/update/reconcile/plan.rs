@@ -1,8 +1,8 @@
 //! A plan in the making: how everything should be, and from it the steps in an order in which each may be the last.
 
 use lucid_agent_protocol::update::{Attempt, Cause, Outcome};
-use lucid_layout::Slot;
 use lucid_layout::update::{SlotBook, Standing};
+use lucid_layout::{Digest, Slot};
 
 use super::Plan;
 use crate::update::progress::{Candidate, History, Progress, Purpose};
@@ -16,6 +16,8 @@ pub(crate) enum Action {
     Progress(Progress),
     /// Commit a slot: write autoboot.txt's sector.
     Autoboot(Slot),
+    /// Put autoboot.txt right. If that fails, all else is kept nevertheless.
+    Repair(Slot),
     /// Keep what the slots are worth.
     Book(SlotBook),
     /// Keep what became of updates.
@@ -50,6 +52,8 @@ pub(crate) struct Draft {
     pub(super) autoboot: Option<Slot>,
     /// The commit is under way before its first step.
     committing: Option<Progress>,
+    /// What is written to autoboot.txt is a commit, and no repair.
+    is_commit: bool,
     pub(super) forget_header: bool,
     forget_fallback: bool,
     pub(super) end_trial: bool,
@@ -68,6 +72,7 @@ impl Draft {
             progress,
             autoboot: None,
             committing: None,
+            is_commit: false,
             forget_header: false,
             forget_fallback: false,
             end_trial: false,
@@ -101,6 +106,7 @@ impl Draft {
         if !self.history.attempts.first().is_some_and(is_same) {
             self.history.add(Attempt { at_ms: now_ms, version, build_id: Some(build_id), slot, outcome });
         }
+        self.is_commit = true;
         self.committing = Some(Progress::Committing { what: what.clone(), purpose });
         self.progress = Progress::Idle;
         (self.autoboot, self.forget_header, self.forget_fallback, self.end_trial) = (Some(slot), true, true, true);
@@ -117,8 +123,7 @@ impl Draft {
     ) {
         let Candidate { slot, version, build_id, .. } = what.clone();
         let Failure { cause, why, log } = failure;
-        // Whoever pulls the plug says nothing against the release: it lies there whole, and may be tried again.
-        let is_innocent = cause == Cause::Interrupted && purpose == Purpose::Update;
+        let is_innocent = purpose == Purpose::Update && self.is_innocent(cause, &what.build_id, armed_in);
         if self.history.settled.as_deref() != Some(armed_in) {
             if purpose == Purpose::Update && !is_innocent {
                 self.history.quarantine(&version, build_id, now_ms);
@@ -128,20 +133,33 @@ impl Draft {
             self.history.add(attempt);
             self.history.settled = Some(armed_in.to_owned());
         }
-        if let Some(book) = self.book.as_mut().filter(|_| !is_innocent) {
+        // Nor does it say anything against a release that ran here before, and could not be gone back to.
+        let is_unheard = purpose == Purpose::Return && matches!(cause, Cause::Interrupted | Cause::NeverStarted);
+        if let Some(book) = self.book.as_mut().filter(|_| !is_innocent && !is_unheard) {
             *book.standing_mut(slot) = Standing::Unfit { reason: format!("version {version} was tried: {why}") };
         }
         self.progress = if is_innocent { Progress::Written { what: what.clone() } } else { Progress::Idle };
         self.forget_header = !is_innocent;
     }
 
+    /// Whoever pulls the plug says nothing against the release: it lies there whole, and may be tried again. Once: a hang
+    /// that leaves no trace looks the same.
+    fn is_innocent(&self, cause: Cause, build_id: &Digest, armed_in: &str) -> bool {
+        let is_entered = self.history.settled.as_deref() == Some(armed_in);
+        let mut earlier = self.history.attempts.iter().skip(usize::from(is_entered));
+        let interrupted = |outcome: &Outcome| matches!(outcome, Outcome::RolledBack { cause: Cause::Interrupted, .. });
+        let was_before = earlier.any(|it| it.build_id == Some(*build_id) && interrupted(&it.outcome));
+        cause == Cause::Interrupted && !was_before && !self.history.is_quarantined(build_id)
+    }
+
     /// The steps. What did not change is not written.
     pub(crate) fn plan(self) -> Plan {
         let (book, history, progress) = self.former;
         let committing = self.committing.filter(|committing| *committing != progress).map(Action::Progress);
+        let autoboot = if self.is_commit { Action::Autoboot } else { Action::Repair };
         let kept = [
             committing,
-            self.autoboot.map(Action::Autoboot),
+            self.autoboot.map(autoboot),
             // The reason before what follows from it.
             Some(self.history).filter(|new| *new != history).map(Action::History),
             self.book.filter(|new| book.as_ref() != Some(new)).map(Action::Book),

@@ -89,6 +89,37 @@ fn a_trial_that_ended_without_a_word_is_told_by_what_it_left() {
     assert_eq!(cut.progress, Progress::Written { what: candidate() }, "and may be tried again");
 }
 
+/// The power fails in the middle of a trial.
+fn cut_on_trial(world: &mut World, purpose: Purpose) {
+    world.arm(purpose);
+    let after = Some(world.boot_id());
+    world.restart(Restart::OnTrial);
+    world.evidence.trial = Some(TrialBoot { slot: Slot::B, boot_id: world.boot_id(), after });
+    world.start(None);
+    world.restart(Restart::Plain);
+    world.settles();
+    assert_rolled_back(world, Cause::Interrupted, "the power was cut");
+}
+
+#[test]
+fn a_release_is_innocent_of_one_power_cut_and_not_of_two() {
+    let mut world = World::new();
+    cut_on_trial(&mut world, Purpose::Update);
+    assert!(!world.is_quarantined() && matches!(world.progress, Progress::Written { .. }));
+    cut_on_trial(&mut world, Purpose::Update);
+    assert!(world.is_quarantined() && world.progress == Progress::Idle, "it may be a hang that leaves no trace");
+    assert!(matches!(world.standing(Slot::B), Standing::Unfit { .. }));
+}
+
+#[test]
+fn a_power_cut_on_the_way_back_says_nothing_against_the_former_release() {
+    let mut world = World::new();
+    world.book = Some(world::book(Slot::A, good(1), good(2)));
+    cut_on_trial(&mut world, Purpose::Return);
+    assert!(*world.standing(Slot::B) == good(2) && !world.is_quarantined());
+    assert_eq!(world.progress, Progress::Idle);
+}
+
 #[test]
 fn a_restart_that_has_not_come_yet_is_asked_for_again() {
     let mut world = World::new();
@@ -137,7 +168,7 @@ fn a_torn_or_foreign_autoboot_is_put_right_and_told() {
     for (autoboot, words) in [(Err("torn".to_owned()), "torn"), (Ok(Slot::B), "autoboot.txt named slot B")] {
         let mut world = World::new();
         world.autoboot = autoboot;
-        assert_eq!(actions(&world)[0], Action::Autoboot(Slot::A));
+        assert_eq!(actions(&world)[0], Action::Repair(Slot::A));
         world.settles();
         let (slot, Outcome::Repaired { why }) = newest(&world) else { panic!("{:?}", world.history) };
         assert!(slot == Slot::A && why.contains(words), "{why}");

@@ -1,11 +1,15 @@
 //! The real disk: partitions as the kernel shows them, confirmed by the partition table's GUIDs.
 //!
-//! Must never take a partition by its name or its place alone: two disks of the appliance look the same.
+//! Must never take a partition by its name or its place alone: two disks of the appliance look the same. Nor wait for
+//! another disk without a limit: one that hangs must not keep the agent from starting.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
 
 use lucid_layout::{Partition, Slot};
 use uuid::Uuid;
@@ -18,6 +22,11 @@ use crate::keeper;
 
 /// Devices upon devices below the root: verity on a partition is one.
 const DEPTH_MAX: u32 = 4;
+/// How long the other disks are waited for. They give a few sectors each in milliseconds; systemd, the gate of a trial
+/// and whoever asks wait for the agent meanwhile.
+const TWIN_MAX: Duration = Duration::from_secs(5);
+/// Its name in the process list, of at most 15 bytes.
+const TWIN_THREAD: &str = "lucid-twin";
 
 /// The disk that the box was booted from.
 pub(crate) struct BootDisk {
@@ -28,15 +37,23 @@ pub(crate) struct BootDisk {
     name: String,
     /// Where the root file system is mounted; `/` but in tests.
     root: PathBuf,
+    twins: Arc<Mutex<Twins>>,
+}
+
+/// What is known of other disks that look the same.
+#[derive(Default)]
+struct Twins {
     /// What was found the last time on which disks: a disk is opened for it only when one comes or goes.
-    twin: Mutex<Option<(Vec<Block>, Option<String>)>>,
+    known: Option<(Vec<Block>, Option<String>)>,
+    /// Lives in the thread that looks. Another one is begun only after it: a disk that hangs takes one thread.
+    looking: Weak<()>,
 }
 
 impl BootDisk {
     /// The disk `name`.
     pub(crate) fn new(sys: &Path, managed: &Managed, name: &str, root: &Path) -> Self {
         let (sys, managed, root) = (sys.to_owned(), managed.clone(), root.to_owned());
-        Self { sys, managed, name: name.to_owned(), root, twin: Mutex::new(None) }
+        Self { sys, managed, name: name.to_owned(), root, twins: Arc::default() }
     }
 
     /// The number of the partition that the root file system lies on.
@@ -72,18 +89,48 @@ impl BootDisk {
         ours.ok_or_else(|| io::Error::other(format!("the boot disk `{}` is gone", self.name)))
     }
 
-    fn look_for_twin(&self, blocks: &[Block]) -> Option<String> {
-        let others = blocks.iter().filter(|block| block.name != self.name);
-        let is_ours = |guid: &Uuid| Partition::IN_IMAGE.iter().any(|partition| is(guid, *partition));
-        let twins = others.filter(|block| match guids(&block.name) {
-            Ok(guids) => guids.iter().any(is_ours),
-            Err(error) => {
-                // A disk that can't be read can't be booted either.
-                tracing::warn!(disk = block.name, %error, "whether a disk is another appliance's is not known");
-                false
+    /// As [`Disk::twin`]; the other disks have `patience` to answer.
+    pub(super) fn twin_within(&self, patience: Duration) -> Result<Option<String>, SlotsError> {
+        let blocks = block::list(&self.sys, &self.managed);
+        let blocks = blocks.map_err(|error| SlotsError::Unknown(format!("the disks can't be listed: {error}")))?;
+        let others: Vec<_> = blocks.iter().map(|block| block.name.clone()).filter(|name| *name != self.name).collect();
+        let found = {
+            let mut twins = lock(&self.twins);
+            match &twins.known {
+                Some((seen, twin)) if *seen == blocks => return Ok(twin.clone()),
+                _ => self.begin_look(&mut twins, blocks, others.clone())?,
             }
-        });
-        twins.map(|block| block.name.clone()).next()
+        };
+        // Not under the lock: whoever asks meanwhile is told so at once.
+        found.recv_timeout(patience).map_err(|_| unanswered(&others))
+    }
+
+    /// Looks on a thread of its own, because nothing ends a read from a disk that hangs.
+    fn begin_look(
+        &self,
+        twins: &mut Twins,
+        blocks: Vec<Block>,
+        others: Vec<String>,
+    ) -> Result<Receiver<Option<String>>, SlotsError> {
+        if twins.looking.strong_count() > 0 {
+            return Err(unanswered(&others));
+        }
+        let looking = Arc::new(());
+        twins.looking = Arc::downgrade(&looking);
+        let (tell, found) = mpsc::channel();
+        let twins = self.twins.clone();
+        let look = move || {
+            let twin = look_for_twin(&others);
+            let mut twins = lock(&twins);
+            twins.known = Some((blocks, twin.clone()));
+            drop(looking);
+            drop(twins);
+            // Whoever asked may have given up. It is known for the next one.
+            let _ = tell.send(twin);
+        };
+        let begun = thread::Builder::new().name(TWIN_THREAD.to_owned()).spawn(look);
+        begun.map_err(|error| SlotsError::Unknown(format!("the other disks can't be looked at: {error}")))?;
+        Ok(found)
     }
 }
 
@@ -105,18 +152,30 @@ impl Disk for BootDisk {
     }
 
     fn twin(&self) -> Result<Option<String>, SlotsError> {
-        let blocks = block::list(&self.sys, &self.managed);
-        let blocks = blocks.map_err(|error| SlotsError::Unknown(format!("the disks can't be listed: {error}")))?;
-        let mut known = self.twin.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some((seen, twin)) if *seen == blocks => Ok(twin.clone()),
-            _ => {
-                let twin = self.look_for_twin(&blocks);
-                *known = Some((blocks, twin.clone()));
-                Ok(twin)
-            }
-        }
+        self.twin_within(TWIN_MAX)
     }
+}
+
+fn look_for_twin(others: &[String]) -> Option<String> {
+    let is_ours = |guid: &Uuid| Partition::IN_IMAGE.iter().any(|partition| is(guid, *partition));
+    let mut twins = others.iter().filter(|disk| match guids(disk) {
+        Ok(guids) => guids.iter().any(is_ours),
+        Err(error) => {
+            // A disk that can't be read can't be booted either.
+            tracing::warn!(disk, %error, "whether a disk is another appliance's is not known");
+            false
+        }
+    });
+    twins.next().cloned()
+}
+
+fn unanswered(others: &[String]) -> SlotsError {
+    SlotsError::Unanswered { disks: others.join("`, `") }
+}
+
+fn lock(twins: &Mutex<Twins>) -> MutexGuard<'_, Twins> {
+    // Every change is one assignment: a poisoned lock leaves nothing half done.
+    twins.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn guids(disk: &str) -> io::Result<Vec<Uuid>> {

@@ -6,6 +6,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use lucid_layout::Profile;
 use lucid_layout::disk::{DISK_GUID, MIB};
@@ -151,6 +152,47 @@ fn a_second_disk_of_the_same_ids_is_noticed() {
     let both = BootDisk::new(&disk.dir.path().join("sys"), &managed, &disk.name, Path::new("/"));
     assert_eq!(both.twin().unwrap().as_deref(), Some(&*other.name));
     assert_eq!(both.twin().unwrap().as_deref(), Some(&*other.name), "the same without looking again");
+}
+
+/// Threads of this process that look at other disks.
+fn looking() -> usize {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    // A thread that ends meanwhile has no name any more.
+    threads.filter(|thread| fs::read_to_string(thread.path().join("comm")).is_ok_and(|it| it == "lucid-twin\n")).count()
+}
+
+/// A FIFO is the disk: opening it hangs until somebody writes to it.
+#[test]
+fn a_disk_that_hangs_is_not_waited_for() {
+    let dir = TempDir::new().unwrap();
+    let fifo = dir.path().join("hangs");
+    run("mkfifo", &[fifo.to_str().unwrap()], "");
+    // As the kernel writes a path in a name.
+    let name = fifo.to_str().unwrap().replace('/', "!");
+    let shown = dir.path().join("sys/block").join(&name);
+    fs::create_dir_all(&shown).unwrap();
+    fs::write(shown.join("size"), "8\n").unwrap();
+    fs::write(shown.join("dev"), "8:0\n").unwrap();
+    let managed = Managed::Only(vec![name.clone(), "coming".to_owned()]);
+    let disk = BootDisk::new(&dir.path().join("sys"), &managed, "boots", Path::new("/"));
+    let error = disk.twin_within(Duration::from_millis(20)).unwrap_err();
+    assert!(matches!(error, SlotsError::Unanswered { .. }) && error.to_string().contains(&name), "{error}");
+    // Another disk comes. That is no reason for a second thread to hang, so that nothing is waited for.
+    let coming = dir.path().join("sys/block/coming");
+    fs::create_dir(&coming).unwrap();
+    fs::write(coming.join("size"), "8\n").unwrap();
+    fs::write(coming.join("dev"), "8:16\n").unwrap();
+    let (began, patience) = (Instant::now(), Duration::from_secs(60));
+    assert!(matches!(disk.twin_within(patience), Err(SlotsError::Unanswered { .. })));
+    fs::remove_dir_all(coming).unwrap();
+    assert!(matches!(disk.twin_within(patience), Err(SlotsError::Unanswered { .. })));
+    assert!(began.elapsed() < patience, "a second thread looks");
+    // It answers at last, and what was found is known.
+    drop(File::options().write(true).open(&fifo).unwrap());
+    while looking() > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(disk.twin_within(Duration::ZERO).unwrap(), None);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lucid_agent_protocol::Refusal;
 use lucid_agent_protocol::update::{GateAnswer, GateReport};
+use lucid_layout::update::Standing;
 
 use super::{Failure, Gate, Seen, Verdict};
 use crate::update::progress::Progress;
@@ -50,9 +51,14 @@ impl Updates {
     /// The supervisor is ready. What the stage before systemd noted of a slot that it left is in the history by now,
     /// and can go: the slot that took over works.
     pub(crate) fn became_ready(&self) -> Result<(), Refusal> {
-        match self.is_on_trial() {
-            true => Ok(()),
-            false => self.files.remove_fallback().map_err(failed),
+        if self.is_on_trial() {
+            return Ok(());
+        }
+        let Some(fallback) = self.files.fallback().map_err(failed)? else { return Ok(()) };
+        // Where the book could not be kept, the note is all that says which slot was left.
+        match self.files.book().map_err(failed)?.map(|book| book.standing(fallback.from).clone()) {
+            Some(Standing::Unfit { .. }) => self.files.remove_fallback().map_err(failed),
+            _ => Ok(()),
         }
     }
 

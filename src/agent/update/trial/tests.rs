@@ -142,16 +142,18 @@ fn before_it_is_fit_everything_may_still_come() {
 
 #[test]
 fn one_that_is_never_fit_is_taken_back_at_the_deadline() {
-    let last = FIT_WITHIN - s(1);
+    let deadline = fit_within(s(SOAK_S));
+    assert_eq!((fit_within(s(10)), deadline, fit_within(s(180))), (s(150), s(300), FIT_WITHIN_MAX));
+    let last = deadline - s(1);
     let check = |said: Option<GateReport>, seen: Seen, cause: Cause, words: &str| {
         let mut gate = Gate::new(SOAK_S, before());
         if let Some(report) = said.clone() {
             assert_eq!(gate.heard(last, report, &seen), Verdict::Waiting);
         }
         assert_eq!(gate.looked(last, &seen), Verdict::Waiting);
-        let verdict = gate.looked(FIT_WITHIN, &seen);
+        let verdict = gate.looked(deadline, &seen);
         let (found, why, _) = rolled_back(&verdict);
-        assert!(found == cause && why.starts_with("not fit within 10 min: ") && why.contains(words), "{verdict:?}");
+        assert!(found == cause && why.starts_with("not fit within 300 s: ") && why.contains(words), "{verdict:?}");
     };
     check(None, Ok(before()), Cause::NotReady, "did not come up");
     check(None, Ok(Circumstances::default()), Cause::Network, "eth0");
@@ -161,7 +163,7 @@ fn one_that_is_never_fit_is_taken_back_at_the_deadline() {
     check(Some(fit()), Ok(no_disk), Cause::DataDisk, "1234");
     // Fit too late.
     let mut gate = Gate::new(SOAK_S, before());
-    assert!(matches!(gate.heard(FIT_WITHIN, fit(), &Ok(before())), Verdict::RollBack(_)));
+    assert!(matches!(gate.heard(deadline, fit(), &Ok(before())), Verdict::RollBack(_)));
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl World {
         self.progress = Progress::Armed { what: candidate(), purpose, armed_in, soak_s: 7, before };
     }
 
-    fn boot_id(&self) -> String {
+    pub(super) fn boot_id(&self) -> String {
         format!("boot-{}", self.boot)
     }
 
@@ -159,7 +159,7 @@ impl World {
     fn step(&mut self, action: Action) {
         match action {
             Action::Progress(progress) => self.progress = progress,
-            Action::Autoboot(slot) => self.autoboot = Ok(slot),
+            Action::Autoboot(slot) | Action::Repair(slot) => self.autoboot = Ok(slot),
             Action::Book(book) => self.book = Some(book),
             Action::History(history) => self.history = history,
             Action::ForgetFallback => self.fallback = None,
