@@ -61,6 +61,9 @@ pub(crate) enum Never {}
 pub(crate) fn serve(config: Config, machine: Arc<dyn Machine>) -> Result<Never, AgentError> {
     let config = Arc::new(config);
     let server = Server::new(socket::listener(&config)?, CONNECTIONS_MAX).map_err(AgentError::Poll)?;
+    // Who asks is heard from here on, and answered once what a former boot left is put right; the supervisor, which starts
+    // after this, has no need to wait for that.
+    tell(&[NotifyState::Ready]);
     let (orders, ordered) = orders();
     let keeper = Keeper::new(config.clone());
     let updates = Updates::of_this_machine(&config, machine.clone());
@@ -71,7 +74,6 @@ pub(crate) fn serve(config: Config, machine: Arc<dyn Machine>) -> Result<Never, 
     let kept = answers.clone();
     let trial = thread::Builder::new().name("lucid-trial".to_owned()).spawn(move || kept.updates.keep_trial());
     let trial = trial.map_err(AgentError::Thread)?;
-    tell(&[NotifyState::Ready]);
     listen(&server, &answers, &keeping, &trial)
 }
 
