@@ -4,7 +4,7 @@
 use lucid_hw_tests::machine::Ending;
 use lucid_layout::Slot;
 
-use crate::bench::{main_pid, reboot, until};
+use crate::bench::{main_pid, reboot};
 use crate::updater::{Appliance, SOAK_S, release};
 
 const SUPERVISOR: &str = "lucid-supervisor.service";
@@ -111,11 +111,13 @@ fn releases_that_do_not_come_up_are_taken_back() {
 fn whatever_goes_wrong_while_it_has_to_be_fit_takes_it_back() {
     let mut box_ = Appliance::set_up("update-soak");
     let bundle = release("good");
+    // From the moment on from which it has to run through.
     let begun = |box_: &mut Appliance| {
         box_.push(&bundle);
         let ending = box_.install();
         box_.boot(&ending, Slot::B);
         box_.come_up();
+        box_.wait_fit(0);
     };
     let back = |box_: &mut Appliance, cause: &str| {
         let ending = box_.wait_end();
@@ -133,12 +135,7 @@ fn whatever_goes_wrong_while_it_has_to_be_fit_takes_it_back() {
     }
     begun(&mut box_);
     // One second before the end.
-    let owner = &box_.owner;
-    until(box_.run.as_ref().unwrap(), "the end of the soak time", || {
-        let (_, text) = owner.ask("GET", "/api/update/status", None);
-        let status: serde_json::Value = serde_json::from_str(&text).unwrap();
-        status["agent"]["phase"]["fit_for_s"].as_u64().is_some_and(|fit_s| fit_s + 1 >= SOAK_S)
-    });
+    box_.wait_fit(SOAK_S - 1);
     box_.run().unplug_data_disk().unwrap();
     back(&mut box_, "data_disk");
 }

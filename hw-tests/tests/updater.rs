@@ -142,6 +142,19 @@ impl Appliance {
         assert_eq!(attempt["outcome"]["outcome"], "committed", "{attempt}");
     }
 
+    /// Waits until the release on trial has been fit for so many seconds.
+    pub(crate) fn wait_fit(&mut self, seconds: u64) {
+        let run = self.run.as_ref().expect("it is switched on");
+        let owner = &self.owner;
+        until(run, "the release to be fit", || {
+            let (_, text) = owner.ask("GET", "/api/update/status", None);
+            let status: Value = serde_json::from_str(&text).unwrap();
+            let phase = &status["agent"]["phase"];
+            assert!(phase["phase"] == "trying" || phase.is_null(), "{text}");
+            phase["fit_for_s"].as_u64().is_some_and(|fit_s| fit_s >= seconds)
+        });
+    }
+
     /// Waits for the end of a boot on trial that nobody ends by hand.
     pub(crate) fn wait_end(&mut self) -> Ending {
         self.run.take().expect("it is switched on").wait_end().unwrap()

@@ -61,8 +61,8 @@ pub(crate) enum Never {}
 pub(crate) fn serve(config: Config, machine: Arc<dyn Machine>) -> Result<Never, AgentError> {
     let config = Arc::new(config);
     let server = Server::new(socket::listener(&config)?, CONNECTIONS_MAX).map_err(AgentError::Poll)?;
-    // Who asks is heard from here on, and answered once what a former boot left is put right; the supervisor, which starts
-    // after this, has no need to wait for that.
+    // Who asks is heard from here on, and answered once what a former boot left is put right; the supervisor, which
+    // starts after this, has no need to wait for that.
     tell(&[NotifyState::Ready]);
     let (orders, ordered) = orders();
     let keeper = Keeper::new(config.clone());

@@ -1,9 +1,10 @@
 //! Updates: what the agent tells of slots and progress, and what the supervisor tells of itself on a trial.
 //!
-//! The bundle's bytes do not fit into messages. After [`crate::Request::Bundle`] and [`crate::Reply::Send`] the supervisor
-//! sends frames as [`crate::frame`] has them, of bytes instead of JSON and up to [`DATA_BYTES_MAX`] long; an empty one ends the
-//! stream, and one more [`crate::Reply`] follows. The agent may answer before the end, with a refusal; it then reads no
-//! more. The supervisor only relays: every byte is checked by the agent before it reaches a disk.
+//! The bundle's bytes do not fit into messages. After [`crate::Request::Bundle`] and [`crate::Reply::Send`] the
+//! supervisor sends frames as [`crate::frame`] has them, of bytes instead of JSON and up to [`DATA_BYTES_MAX`] long; an
+//! empty one ends the stream, and one more [`crate::Reply`] follows. The agent may answer before the end, with a
+//! refusal; it then reads no more. The supervisor only relays: every byte is checked by the agent before it reaches a
+//! disk.
 
 use std::time::Duration;
 
@@ -262,8 +263,8 @@ pub struct Selftest {
     pub text: String,
 }
 
-/// What the supervisor says of itself, every few seconds while it runs on trial. Fit is stricter than ready: every critical
-/// service is healthy, asked just now.
+/// What the supervisor says of itself, every few seconds while it runs on trial. Fit is stricter than ready: every
+/// critical service is healthy, asked just now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GateReport {

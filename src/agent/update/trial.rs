@@ -20,8 +20,8 @@ use lucid_agent_protocol::update::{Cause, Fault, GateReport, LOG_LINES_MAX, WHY_
 use super::progress::Circumstances;
 pub(crate) use keep::{Trial, View};
 
-/// From the agent's start, within this the release must be fit: a check of a large data disk and the chain after it. Less
-/// for a short soak ([`fit_within`]): who asks for one does not want to wait ten minutes for the answer.
+/// From the agent's start, within this the release must be fit: a check of a large data disk and the chain after it.
+/// Less for a short soak ([`fit_within`]): who asks for one does not want to wait ten minutes for the answer.
 pub(crate) const FIT_WITHIN_MAX: Duration = Duration::from_secs(600);
 /// What a box with a clean disk takes at most, on a slow card.
 const FIT_WITHIN_MIN: Duration = Duration::from_secs(120);

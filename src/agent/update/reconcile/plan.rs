@@ -142,8 +142,8 @@ impl Draft {
         self.forget_header = !is_innocent;
     }
 
-    /// Whoever pulls the plug says nothing against the release: it lies there whole, and may be tried again. Once: a hang
-    /// that leaves no trace looks the same.
+    /// Whoever pulls the plug says nothing against the release: it lies there whole, and may be tried again. Once: a
+    /// hang that leaves no trace looks the same.
     fn is_innocent(&self, cause: Cause, build_id: &Digest, armed_in: &str) -> bool {
         let is_entered = self.history.settled.as_deref() == Some(armed_in);
         let mut earlier = self.history.attempts.iter().skip(usize::from(is_entered));
