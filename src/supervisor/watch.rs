@@ -10,7 +10,7 @@ use lucid_kit::{Board, ServiceReport};
 use tokio::{
     sync::watch,
     task::AbortHandle,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ use crate::Notifier;
 
 /// The board is looked at this often: a person who reads the status sees it change at once.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Until it is ready it is looked at this often: the rest of the boot waits for that word.
+const LOOK_INTERVAL_STARTING: Duration = Duration::from_millis(100);
 /// How long past its own limit a service may block its thread. Kit needs half a second to give up on a service that
 /// awaits; one that still sits there after this does not await.
 const BLOCKED_MARGIN: Duration = Duration::from_secs(5);
@@ -47,21 +49,18 @@ impl Watch {
     pub(crate) async fn run(mut self, stopping: CancellationToken) {
         let half = self.notifier.watchdog().map(|period| period / 2);
         let look = half.map_or(LOOK_INTERVAL, |half| half.min(LOOK_INTERVAL));
-        let mut looks = interval(look);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
-            if stopping.is_cancelled() {
-                self.feed(half, look);
-                continue;
-            }
-            match beyond_help(&self.board, &self.keepers) {
+            match beyond_help(&self.board, &self.keepers).filter(|_| !stopping.is_cancelled()) {
+                Some(reason) => self.withhold(&reason),
                 None => {
-                    self.report();
+                    if !stopping.is_cancelled() {
+                        self.report();
+                    }
                     self.feed(half, look);
                 }
-                Some(reason) => self.withhold(&reason),
             }
+            let is_ready = *self.ready.borrow();
+            sleep(if is_ready { look } else { look.min(LOOK_INTERVAL_STARTING) }).await;
         }
     }
 
