@@ -48,10 +48,7 @@ use progress::{Candidate, History, Progress, Purpose};
 pub(crate) use receive::Wish;
 use slots::{BootDisk, Slots, chain};
 use surroundings::{Surroundings, ThisMachine};
-use trial::Trial;
-
-/// Seconds that a release has to be fit: less shows nothing, and after an hour the trial's own bound is near.
-const SOAK_S: std::ops::RangeInclusive<u64> = 5..=3600;
+use trial::{SOAK_S_MAX, SOAK_S_MIN, Trial};
 
 /// A restart on trial has stopped this process by then, or does not come: services get 40 s to stop.
 const RESTART_MAX: Duration = Duration::from_secs(60);
@@ -219,7 +216,7 @@ impl Updates {
         let _work = self.work()?;
         self.ready_for_change()?;
         let what = self.other_slot()?;
-        self.arm(what, Purpose::Selftest, *SOAK_S.start())
+        self.arm(what, Purpose::Selftest, SOAK_S_MIN)
     }
 
     /// What becomes of this boot, by what the supervisor says of itself.
@@ -253,7 +250,7 @@ impl Updates {
         let before = self.surroundings.circumstances();
         let before =
             before.map_err(|error| failed(format!("how the box is connected is not known ({error}): try again")))?;
-        let (armed_in, soak_s) = (self.booted.id.clone(), soak_s.clamp(*SOAK_S.start(), *SOAK_S.end()));
+        let (armed_in, soak_s) = (self.booted.id.clone(), soak_s.clamp(SOAK_S_MIN, SOAK_S_MAX));
         let former = self.progress();
         tracing::warn!(version = what.version, slot = %what.slot.letter(), ?purpose, "the box restarts on trial");
         self.keep(Progress::Armed { what, purpose, armed_in, soak_s, before }).map_err(failed)?;
