@@ -36,7 +36,7 @@ pub fn channel(
     let mut signed = channel.to_unsigned().map_err(of(description))?;
     signed.signatures.push(key.sign(DocumentKind::Channel, &signed.bytes).map_err(of(description))?);
     let bytes = ChannelFile { authority, channel: signed }.to_bytes().map_err(of(description))?;
-    let read_back = trust.accept_channel(&bytes, now_s).map_err(of(description))?;
+    let read_back = trust.accept_channel(&bytes, COMPATIBLE, now_s).map_err(of(description))?;
     files::replace(out, &bytes)?;
     Ok(read_back)
 }

@@ -127,7 +127,7 @@ pub fn verify(path: &Path, root: &Path, now_s: UnixSeconds) -> Result<String, Er
         Some(FileKind::Bundle) => Ok(check(path, trust, now_s)?.to_string()),
         Some(FileKind::Channel) => {
             let bytes = files::read(path, CHANNEL_FILE_BYTES_MAX)?;
-            let channel = trust.accept_channel(&bytes, now_s).map_err(of(path))?;
+            let channel = trust.accept_channel(&bytes, super::bundle::COMPATIBLE, now_s).map_err(of(path))?;
             Ok(format!("{}{}a box with this root set takes it\n", Shown(&channel), test_line(trust.is_test())))
         }
         Some(FileKind::Root | FileKind::Keys) => contradiction(

@@ -182,9 +182,9 @@ pub enum Refused {
         sequence: u64,
     },
     /// For other hardware.
-    #[error("the release is for `{found}` and this appliance is `{wanted}`; get the bundle for this hardware")]
+    #[error("this is for `{found}`, and this appliance is `{wanted}`; get what is for this hardware")]
     WrongCompatible {
-        /// The release's.
+        /// The release's, or the channel's.
         found: String,
         /// The appliance's.
         wanted: String,

@@ -183,14 +183,23 @@ impl Trust {
         Ok(manifest)
     }
 
-    /// Believes a channel file, or says why not. Keeps its number, and what [`Trust::accept`] keeps.
+    /// Believes a channel file for hardware `compatible`, or says why not. Keeps its number, and what [`Trust::accept`]
+    /// keeps; the numbers of other hardware's channels, which the same key may sign, are not ours.
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn accept_channel(&mut self, bytes: &[u8], now_s: UnixSeconds) -> Result<Channel, Refused> {
+    pub fn accept_channel(
+        &mut self,
+        bytes: &[u8],
+        compatible: &str,
+        now_s: UnixSeconds,
+    ) -> Result<Channel, Refused> {
         let file = ChannelFile::parse(bytes)?;
         self.take(&file.authority)?;
         let (channel, key) = self.open::<Channel>(&file.channel, Use::Channel, now_s)?;
+        if channel.compatible != compatible {
+            return Err(Refused::WrongCompatible { found: channel.compatible, wanted: compatible.to_owned() });
+        }
         let sequence = channel.sequence;
         let seen = Seen { sequence, blake3: Digest(*blake3::hash(&file.channel.bytes).as_bytes()), key };
         match &self.channel {

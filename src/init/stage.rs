@@ -45,6 +45,7 @@ const VAR: Advice = ("var", REFLASH);
 const PROVISIONING: Advice = ("provisioning", "restart the appliance; if it stays so, flash the image again");
 const MACHINE_ID: Advice = ("machine-id", NO_HARM);
 const SERIAL: Advice = ("serial", NO_HARM);
+const EEPROM: Advice = ("eeprom", NO_HARM);
 const HOST_NAME: Advice = ("host-name", "the appliance is found by its address");
 const NETWORK: Advice = ("network", "the appliance asks the router for an address instead");
 const NETWORK_FILE: Advice = ("network-file", REFLASH);
@@ -101,6 +102,7 @@ fn pessimist() -> BootReport {
         trial: false,
         rescue: None,
         serial: None,
+        eeprom_settings: None,
         host_name: None,
         boot_disk: None,
         stage_ms: 0,
@@ -198,6 +200,7 @@ impl Stage<'_> {
         self.report.first_boot = is_new && self.report.state == StateCondition::Fresh;
         self.step(MACHINE_ID, |stage| mounts::machine_id(stage.root, stage.system));
         self.report.serial = self.step(SERIAL, |stage| identity::serial(stage.root)).flatten();
+        self.report.eeprom_settings = self.step(EEPROM, |stage| identity::eeprom_settings(stage.root)).flatten();
         let chosen = self.step(HOST_NAME, |stage| identity::provisioned_host_name(stage.root)).flatten();
         let name = chosen.unwrap_or_else(|| identity::default_host_name(self.report.serial.as_deref()));
         let set = self.step(HOST_NAME, |stage| {
@@ -238,7 +241,8 @@ impl Stage<'_> {
             Ok(fallback::settle(stage.root, attempts, autoboot))
         });
         match way {
-            None | Some(Way::On) => {}
+            None => {}
+            Some(Way::On) => drop(self.step(TRIAL, |stage| trial::bound_ready_ordinary(stage.root))),
             Some(Way::Restart(slot)) => self.restart_into(slot),
             Some(Way::Rescue { why, trouble }) => {
                 if let Some(trouble) = trouble {

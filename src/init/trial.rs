@@ -1,8 +1,9 @@
 //! A boot on trial: the firmware started this slot once, and it has to be kept within a time.
 //!
 //! The bounds are systemd's and need none of our code once systemd runs: a drop-in for `lucid-ready.target`, which has
-//! to be reached, and a timer, `lucid-trial.timer`, which the commit stops. Both are there in such a boot only. Each
-//! ends with the reboot that brings the committed slot back.
+//! to be reached, and a timer, `lucid-trial.timer`, which the commit stops. Each ends with the reboot that brings the
+//! committed slot back. An ordinary boot has a bound too, a wider one: without it a release that begins to fail days
+//! after it was kept would be started again and again by systemd, and nobody would count.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -18,6 +19,9 @@ const TRYBOOT: &str = "/proc/device-tree/chosen/bootloader/tryboot";
 /// Where systemd looks for it.
 const DROP_IN: &str = "/run/systemd/system/lucid-ready.target.d/10-trial.conf";
 
+/// The same of an ordinary boot.
+const DROP_IN_ORDINARY: &str = "/run/systemd/system/lucid-ready.target.d/10-ordinary.conf";
+
 /// Starts the timer with the boot: by a link, as if it were enabled.
 const TIMER_WANTED: &str = "/run/systemd/system/timers.target.wants/lucid-trial.timer";
 const TIMER: &str = "/usr/lib/systemd/system/lucid-trial.timer";
@@ -25,6 +29,10 @@ const TIMER: &str = "/usr/lib/systemd/system/lucid-trial.timer";
 /// Five minutes: a slow card, a check of the data disk and the services' own time to start; and whoever waits for an
 /// update sees it fail while still waiting.
 const READY_S_MAX: u32 = 300;
+
+/// Fifteen minutes. Waiting for a disk is ready, too, and one start of the supervisor has three minutes; in fifteen it
+/// has failed several times.
+const READY_ORDINARY_S_MAX: u32 = 900;
 
 /// Whether this boot is on trial.
 pub(crate) fn is_trial(root: &Root) -> Result<bool, Error> {
@@ -40,6 +48,13 @@ pub(crate) fn is_trial(root: &Root) -> Result<bool, Error> {
 /// Bounds the time until the boot is ready.
 pub(crate) fn bound_ready(root: &Root) -> Result<(), Error> {
     file::write_volatile(&root.at(DROP_IN), &drop_in())
+}
+
+/// Bounds the time until an ordinary boot is ready, if it is counted: the reboots come to an end by the count, in the
+/// other slot or in rescue. Whatever is under way may end in order.
+pub(crate) fn bound_ready_ordinary(root: &Root) -> Result<(), Error> {
+    let text = format!("[Unit]\nJobTimeoutSec={READY_ORDINARY_S_MAX}\nJobTimeoutAction=reboot\n");
+    file::write_volatile(&root.at(DROP_IN_ORDINARY), &text)
 }
 
 /// Bounds the time until the boot is committed.

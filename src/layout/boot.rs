@@ -45,6 +45,9 @@ pub struct BootReport {
     pub rescue: Option<String>,
     /// The board's serial number.
     pub serial: Option<String>,
+    /// The settings of the board's EEPROM, as lines of text; `None` where the firmware does not tell them.
+    #[serde(default)]
+    pub eeprom_settings: Option<String>,
     /// The host name in force.
     #[serde(default)]
     pub host_name: Option<String>,

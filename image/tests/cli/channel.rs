@@ -47,7 +47,7 @@ fn a_box_takes_it_and_learns_what_the_bundle_says() {
     succeed(channel(&keys, &text, "work.key", &[]));
     let bytes = fs::read(keys.path("channel")).unwrap();
     let mut trust = Trust::from_image(&fs::read(keys.path("update-root")).unwrap()).unwrap();
-    let taken = trust.accept_channel(&bytes, 1_800_000_000).unwrap();
+    let taken = trust.accept_channel(&bytes, "lucid-pi5", 1_800_000_000).unwrap();
     assert_eq!((taken.sequence, taken.compatible.as_str(), taken.releases.len()), (7, "lucid-pi5", 1));
     let release = &taken.releases[0];
     assert_eq!((release.version.as_str(), release.epoch, release.percent, release.hold), ("1.2.3", 1, 25, false));

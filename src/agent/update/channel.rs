@@ -19,12 +19,8 @@ impl Updates {
         let malformed = |_| Refusal::new(RefusalCode::Malformed, "the channel file is not in base64: send it again");
         let bytes = BASE64.decode(file.as_bytes()).map_err(malformed)?;
         let now_s = self.surroundings.now_ms() / 1000;
-        let channel = self.with_trust(|trust| trust.accept_channel(&bytes, now_s))?.map_err(untrusted)?;
-        if channel.compatible != COMPATIBLE {
-            let why = format!("the channel is for `{}`: choose the one for `{COMPATIBLE}`", channel.compatible);
-            return Err(Refusal::new(RefusalCode::Unsuitable, why));
-        }
-        self.shown(channel)
+        let channel = self.with_trust(|trust| trust.accept_channel(&bytes, COMPATIBLE, now_s))?;
+        self.shown(channel.map_err(untrusted)?)
     }
 
     fn shown(&self, channel: Channel) -> Result<ChannelReport, Refusal> {

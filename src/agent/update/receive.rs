@@ -277,6 +277,7 @@ fn unreadable(error: ReadError) -> Refusal {
 pub(super) fn untrusted(refused: Refused) -> Refusal {
     let code = match refused {
         Refused::Layout(_) | Refused::Malformed(_) => RefusalCode::Malformed,
+        Refused::WrongCompatible { .. } => RefusalCode::Unsuitable,
         _ => RefusalCode::Untrusted,
     };
     Refusal::new(code, cut(&refused.to_string()))

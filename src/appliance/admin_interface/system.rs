@@ -56,6 +56,9 @@ fn started(app: &App) -> Markup {
                 (fact("Serial number", &html! { bdi { (known(&report.serial)) } }))
                 (fact("Started from", &html! { bdi { (known(&report.boot_disk)) } }))
             }
+            @if let Some(settings) = &report.eeprom_settings {
+                details { summary { "Settings of the board's EEPROM" } pre { (settings) } }
+            }
             @if !report.problems.is_empty() { ul { @for problem in &report.problems { li { (problem.text) } } } }
         }
     }

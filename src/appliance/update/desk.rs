@@ -70,6 +70,14 @@ struct Notes {
     waiting: Option<String>,
 }
 
+impl Notes {
+    /// What was asked for shows at once, not only when it begins.
+    fn transfer(&self) -> Option<Transfer> {
+        let asked = self.pull.as_ref().map(|url| Transfer::new(Source::Pull, Some(url), None));
+        asked.or_else(|| self.running.as_ref().map(Running::transfer))
+    }
+}
+
 /// The right to send a bundle; held by whoever has something to do with it still.
 pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
 
@@ -118,7 +126,7 @@ impl Desk {
         let notes = self.notes();
         let is_set = self.settings.channel.is_some();
         let channel = news::judge(&kept, notes.channel_problem.as_deref(), is_set, self.clock.now());
-        let transfer = notes.running.as_ref().map(Running::transfer);
+        let transfer = notes.transfer();
         let (settings, waiting, is_agent_due) = (self.settings.clone(), notes.waiting.clone(), self.link.is_there());
         UpdateStatus { agent, agent_problem, settings, channel, transfer, waiting, is_agent_due }
     }
@@ -277,8 +285,7 @@ impl Desk {
     /// Tells of a transfer that begins.
     pub(crate) fn begin(&self, source: Source, url: Option<&UpdateUrl>, of_bytes: Option<u64>) -> Going<'_> {
         let (done, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
-        let url = url.map(UpdateUrl::to_string);
-        let transfer = Transfer { source, url, done_bytes: 0, of_bytes, active: true, problem: None };
+        let transfer = Transfer::new(source, url, of_bytes);
         self.notes().running = Some(Running { transfer, done: done.clone(), stop: stop.clone() });
         Going { desk: self, done, stop }
     }

@@ -3,7 +3,7 @@
 use lucid_agent_protocol::update::{ChannelReport, UpdateReport};
 use serde::Serialize;
 
-use super::settings::Settings;
+use super::settings::{Settings, UpdateUrl};
 
 /// How updates are, as of the last look. Its JSON is `GET /api/update/status`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -70,6 +70,14 @@ pub struct Transfer {
     pub active: bool,
     /// Why it does not, if it ended badly or waits to be tried again.
     pub problem: Option<String>,
+}
+
+impl Transfer {
+    /// One that begins.
+    pub(crate) fn new(source: Source, url: Option<&UpdateUrl>, of_bytes: Option<u64>) -> Self {
+        let url = url.map(UpdateUrl::to_string);
+        Self { source, url, done_bytes: 0, of_bytes, active: true, problem: None }
+    }
 }
 
 /// Who brings a bundle.

@@ -34,6 +34,9 @@ SMALL_ORDER = {
 }
 
 
+COMPATIBLE = "lucid-pi5"
+
+
 class Refused(Exception):
     """The file is not to be believed."""
 
@@ -233,9 +236,9 @@ class Manifest:
 
 class Channel:
     def __init__(self, signed):
-        self.sequence, issued, self.expires, compatible, releases = members(
+        self.sequence, issued, self.expires, self.compatible, releases = members(
             parse(signed), "sequence issued expires compatible releases")
-        number(self.sequence), number(issued, 0, number(self.expires)), word(compatible)
+        number(self.sequence), number(issued, 0, number(self.expires)), word(self.compatible)
         for release in listing(releases, 16):
             fields = members(release, "version build_id epoch url bytes bundle percent hold notes")
             version, build_id, epoch, url, length, bundle, percent, hold, notes = fields
@@ -321,6 +324,7 @@ class Appliance:
         reader.finish()
         self.signed_for("channel", signed, self.take(roots, keys))
         channel = Channel(signed)
+        need(channel.compatible == COMPATIBLE, "is for other hardware")
         need(self.now <= channel.expires, "is over")
         return f"{channel.sequence}"
 

@@ -121,7 +121,7 @@ fn no_document_passes_for_another() {
     }
     for wrong in [&root, &keys, &manifest] {
         let file = ChannelFile { authority: authority(), channel: wrong.clone() }.to_bytes().unwrap();
-        let refused = trust().accept_channel(&file, NOW).unwrap_err();
+        let refused = trust().accept_channel(&file, "lucid-pi5", NOW).unwrap_err();
         assert!(
             matches!(refused, Refused::BadSignature(BadSignature { kind: DocumentKind::Channel, .. })),
             "{refused}"
@@ -189,7 +189,7 @@ fn an_appliance_that_trusts_nobody_installs_nothing() {
     assert!(matches!(error, Some(TrustError::Image(_))));
     assert_eq!((trust.root_version(), trust.is_test()), (0, false));
     assert_eq!(trust.accept(&small().0, NOW), Err(Refused::NoRoot));
-    assert_eq!(trust.accept_channel(&channel_file(&channel(1), &[BOTH]), NOW), Err(Refused::NoRoot));
+    assert_eq!(trust.accept_channel(&channel_file(&channel(1), &[BOTH]), "lucid-pi5", NOW), Err(Refused::NoRoot));
 }
 
 #[test]

@@ -99,7 +99,8 @@ fn transfer_line(status: &UpdateStatus) -> Option<String> {
         None if transfer.active => ", under way".to_owned(),
         None => String::new(),
     };
-    Some(format!("transfer ({}): {}{of} bytes{end}", escaped(&transfer.source), transfer.done_bytes))
+    let from = transfer.url.as_deref().map(|url| format!(" from {}", escaped(url))).unwrap_or_default();
+    Some(format!("transfer ({}{from}): {}{of} bytes{end}", escaped(&transfer.source), transfer.done_bytes))
 }
 
 fn channel_text(channel: &Channel) -> String {

@@ -321,6 +321,8 @@ pub struct Offer {
 pub struct Transfer {
     /// `upload`, `pull` or `automatic`.
     pub source: String,
+    /// Where it is fetched from; nothing for an upload.
+    pub url: Option<String>,
     /// Bytes done.
     pub done_bytes: u64,
     /// Of so many.

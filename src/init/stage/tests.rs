@@ -99,6 +99,7 @@ fn a_first_boot_and_a_second() {
         trial: false,
         rescue: None,
         serial: Some("10000000deadbeef".to_owned()),
+        eeprom_settings: None,
         host_name: Some("cellar".to_owned()),
         boot_disk: Some("mmcblk0".to_owned()),
         stage_ms: report.stage_ms,
@@ -110,7 +111,8 @@ fn a_first_boot_and_a_second() {
     assert_eq!(bench.text("/run/lucid/timezone"), "Europe/Berlin\n");
     assert!(bench.text("/run/systemd/network/10-lucid.network").contains("DHCP=yes"));
     assert!(CALLS.iter().all(|call| bench.fake.was_asked(call)), "{:?}", bench.fake.calls.borrow());
-    assert!(!bench.place("/run/systemd/system").exists(), "no deadline, as this is no trial");
+    let trial = bench.place("/run/systemd/system/lucid-ready.target.d/10-trial.conf");
+    assert!(!trial.exists(), "no trial's deadline, as this is none");
     let log = bench.text("/dev/kmsg");
     assert!(log.lines().all(|line| line.starts_with("<6>lucid-init: ")) && log.contains("starting systemd"), "{log}");
 
@@ -195,12 +197,26 @@ fn a_trial_gets_its_deadline_and_a_foreign_root_is_noticed() {
     file::write_volatile(&bench.place("/proc/cmdline"), "lucid.slot=b").unwrap();
     let report = bench.boot();
     assert!(report.trial && report.slot == Some(Slot::B));
-    assert!(bench.place("/run/systemd/system/lucid-ready.target.d/10-trial.conf").exists());
+    let bounds = fs::read_dir(bench.place("/run/systemd/system/lucid-ready.target.d")).unwrap();
+    let bounds: Vec<_> = bounds.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(bounds, ["10-trial.conf"]);
     assert!(bench.place("/run/systemd/system/timers.target.wants/lucid-trial.timer").is_symlink());
     let kept: Attempts = serde_json::from_str(&bench.text(paths::BOOT_ATTEMPTS)).unwrap();
     assert_eq!(kept.trial.map(|trial| trial.slot), Some(Slot::B));
     assert_eq!(codes(&report), ["slot"]);
     assert!(report.problems[0].text.contains("slot b") && report.problems[0].text.contains("partition 4"));
+}
+
+#[test]
+fn an_ordinary_boot_that_is_counted_has_to_become_ready_too() {
+    let bench = Bench::new();
+    bench.boot();
+    let bound = bench.text("/run/systemd/system/lucid-ready.target.d/10-ordinary.conf");
+    assert_eq!(bound, "[Unit]\nJobTimeoutSec=900\nJobTimeoutAction=reboot\n");
+    let uncounted = Bench::new();
+    fs::remove_file(uncounted.place("/proc/sys/kernel/random/boot_id")).unwrap();
+    assert_eq!(codes(&uncounted.boot()), ["boot-count"]);
+    assert!(!uncounted.place("/run/systemd/system/lucid-ready.target.d").exists());
 }
 
 #[test]

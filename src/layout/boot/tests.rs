@@ -30,6 +30,7 @@ fn the_report_is_json_by_its_agreed_names() {
         provisioned: true,
         trial: false,
         rescue: None,
+        eeprom_settings: None,
         serial: Some("10000000deadbeef".to_owned()),
         host_name: Some("lucid-beef".to_owned()),
         boot_disk: Some("mmcblk0".to_owned()),
@@ -41,7 +42,7 @@ fn the_report_is_json_by_its_agreed_names() {
     assert_eq!(
         json,
         r#"{"slot":"b","boot_count":1,"first_boot":true,"state":"fresh","provisioned":true,"trial":false,"rescue":null,"#.to_owned()
-            + r#""serial":"10000000deadbeef","host_name":"lucid-beef","boot_disk":"mmcblk0","stage_ms":12,"#
+            + r#""serial":"10000000deadbeef","eeprom_settings":null,"host_name":"lucid-beef","boot_disk":"mmcblk0","stage_ms":12,"#
             + r#""problems":[{"code":"clock","text":"cannot"}]}"#
     );
 }

@@ -21,6 +21,7 @@ fn report(state: StateCondition) -> BootReport {
         trial: true,
         rescue: None,
         serial: None,
+        eeprom_settings: Some("[all]\nBOOT_ORDER=0xf461".to_owned()),
         host_name: None,
         boot_disk: None,
         stage_ms: 5,
@@ -70,4 +71,12 @@ async fn the_overview_tells_of_the_payments_plane() {
     bench.payments.send_replace(PaymentsPlane::Unknown { reason: "nobody listens".to_owned() });
     let page = browser.get("/").await.body;
     assert!(page.contains("the payments plane does not answer: nobody listens"), "{page}");
+}
+
+#[tokio::test]
+async fn the_system_page_shows_the_eeproms_settings() {
+    let bench = bench_after(Boot::Known(Box::new(report(StateCondition::Kept))));
+    let mut browser = bench.logged_in("ada").await;
+    let page = browser.get("/system").await.body;
+    assert!(page.contains("[all]\nBOOT_ORDER=0xf461"), "{page}");
 }

@@ -23,7 +23,7 @@ fn python() -> PathBuf {
 /// What a fresh appliance says here.
 fn ours(file: &[u8]) -> bool {
     match file.starts_with(crate::limits::CHANNEL_MAGIC) {
-        true => trust().accept_channel(file, NOW).is_ok(),
+        true => trust().accept_channel(file, "lucid-pi5", NOW).is_ok(),
         false => install(&mut trust(), file).is_ok(),
     }
 }

@@ -9,7 +9,7 @@ fn lived() -> Trust {
     let authority = Authority { roots: vec![first_root(), next], keys };
     let mut trust = trust();
     let file = ChannelFile { authority, channel: signed_by(&channel(7), &[CHANNELS]) };
-    trust.accept_channel(&file.to_bytes().unwrap(), NOW).unwrap();
+    trust.accept_channel(&file.to_bytes().unwrap(), "lucid-pi5", NOW).unwrap();
     trust
 }
 
