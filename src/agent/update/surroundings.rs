@@ -88,14 +88,24 @@ impl ThisMachine {
     /// The UUID of the filesystem that is mounted as the data disk.
     fn data_disk(&self) -> io::Result<Option<String>> {
         let mounts = keeper::mounts()?;
-        let Some(mount) = mounts.iter().rfind(|mount| mount.mount_point == self.mount_point) else { return Ok(None) };
+        match mounts.iter().rfind(|mount| mount.mount_point == self.mount_point) {
+            Some(mount) => self.uuid(Path::new(&mount.source)),
+            None => Ok(None),
+        }
+    }
+
+    /// The UUID of the filesystem on a device; none if the device is gone: it may be pulled while it is mounted.
+    fn uuid(&self, device: &Path) -> io::Result<Option<String>> {
         for entry in fs::read_dir(self.at("dev/disk/by-uuid"))? {
             let link = entry?.path();
-            if fs::canonicalize(&link).is_ok_and(|device| device == Path::new(&mount.source)) {
+            if fs::canonicalize(&link).is_ok_and(|found| found == device) {
                 return Ok(link.file_name().map(|uuid| uuid.to_string_lossy().into_owned()));
             }
         }
-        Err(io::Error::other(format!("the filesystem on `{}` has no UUID", mount.source)))
+        if device.exists() {
+            return Err(io::Error::other(format!("the filesystem on `{}` has no UUID", device.display())));
+        }
+        Ok(None)
     }
 }
 

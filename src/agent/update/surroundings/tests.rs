@@ -63,3 +63,19 @@ fn what_a_preflight_asks_is_read_or_said_to_be_missing() {
 fn machine_of(dir: &Path) -> ThisMachine {
     ThisMachine { root: dir.to_owned(), mount_point: dir.join("mnt") }
 }
+
+#[test]
+fn a_disk_that_was_pulled_while_mounted_is_no_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (machine, device) = (machine_of(dir.path()), dir.path().join("dev/sda"));
+    let links = dir.path().join("dev/disk/by-uuid");
+    fs::create_dir_all(&links).unwrap();
+    fs::write(&device, "").unwrap();
+    assert!(machine.uuid(&device).unwrap_err().to_string().contains("has no UUID"));
+    std::os::unix::fs::symlink(&device, links.join("c0de")).unwrap();
+    assert_eq!(machine.uuid(&device).unwrap().as_deref(), Some("c0de"));
+    fs::remove_file(&device).unwrap();
+    assert_eq!(machine.uuid(&device).unwrap(), None, "with and without the link");
+    fs::remove_file(links.join("c0de")).unwrap();
+    assert_eq!(machine.uuid(&device).unwrap(), None);
+}
