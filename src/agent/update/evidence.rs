@@ -3,7 +3,7 @@
 //! ```text
 //! panic text in pstore ───────────────────────────────▶ Panic
 //! lucid-init counted no such trial ───────────────────▶ NeverStarted
-//! counted, the agent never began ─────────────────────▶ Agent, or Watchdog if it was reset
+//! counted, the agent never began ─────────────────────▶ Agent, Watchdog if it was reset, else Interrupted
 //! the agent began: the supervisor's last complaints ──▶ theirs, else NotReady, Watchdog or Interrupted
 //! ```
 //!
@@ -137,9 +137,16 @@ impl Evidence {
                 Cause::Watchdog,
                 format!("version {version} stood still while it started, and the watchdog reset the box"),
             ),
-            Some(true) | None => (
+            Some(true) => (
                 Cause::Agent,
                 format!("version {version} started, but its agent, without which it can't be updated, did not"),
+            ),
+            None => (
+                Cause::Interrupted,
+                format!(
+                    "the power was cut while version {version} started, or its agent did not start and nothing is left \
+                     to say so: install it again"
+                ),
             ),
         }
     }

@@ -119,7 +119,7 @@ fn one_that_started_is_told_by_its_end() {
     let nothing = Reached::Trying(&[]);
     assert_eq!(check(Some(orderly), Reached::Armed, Cause::Agent, "its agent").len(), 3);
     check(Some(reset), Reached::Armed, Cause::Watchdog, "stood still while it started");
-    check(None, Reached::Armed, Cause::Agent, "its agent");
+    check(None, Reached::Armed, Cause::Interrupted, "power was cut while version 1.3 started");
     check(Some(orderly), nothing, Cause::NotReady, "never reported");
     check(Some(reset), nothing, Cause::Watchdog, "stood still");
     check(None, nothing, Cause::Interrupted, "power was cut");
