@@ -188,12 +188,7 @@ impl Trust {
     ///
     /// # Errors
     /// Why it is refused.
-    pub fn accept_channel(
-        &mut self,
-        bytes: &[u8],
-        compatible: &str,
-        now_s: UnixSeconds,
-    ) -> Result<Channel, Refused> {
+    pub fn accept_channel(&mut self, bytes: &[u8], compatible: &str, now_s: UnixSeconds) -> Result<Channel, Refused> {
         let file = ChannelFile::parse(bytes)?;
         self.take(&file.authority)?;
         let (channel, key) = self.open::<Channel>(&file.channel, Use::Channel, now_s)?;

@@ -110,7 +110,7 @@ impl Updates {
         if *whole == 0 {
             self.begin_writing(header, manifest, *slot, automatic)?;
         }
-        self.unfit(*slot, &format!("{} is being written", manifest.version))?;
+        self.unfit(*slot, &format!("{} is not written whole", manifest.version))?;
         let idle = self.slots()?.write(*slot).map_err(failed)?;
         let writer = SlotWriter::new(idle, first_sector.clone());
         writer.disable().map_err(writing)?;
@@ -265,8 +265,10 @@ fn end(data: &mut impl Read) -> Result<(), Refusal> {
 fn unreadable(error: ReadError) -> Refusal {
     let refusal = |code, text: &dyn std::error::Error| Refusal::new(code, cut(&slots::chain(text)));
     match &error {
+        // Of the sender's making: where a connection broke, nobody waits for this answer.
         ReadError::Io(source) if source.kind() == ErrorKind::UnexpectedEof => {
-            failed("the bundle ended early: send the rest, from where the status says")
+            let message = "the bundle ended early: send the rest, from where the status says, or get it again";
+            Refusal::new(RefusalCode::Malformed, message)
         }
         ReadError::Io(source) if source.kind() == ErrorKind::InvalidData => refusal(RefusalCode::Malformed, source),
         ReadError::Io(_) => refusal(RefusalCode::Failed, &error),

@@ -42,7 +42,8 @@ fn the_report_is_json_by_its_agreed_names() {
     assert_eq!(
         json,
         r#"{"slot":"b","boot_count":1,"first_boot":true,"state":"fresh","provisioned":true,"trial":false,"rescue":null,"#.to_owned()
-            + r#""serial":"10000000deadbeef","eeprom_settings":null,"host_name":"lucid-beef","boot_disk":"mmcblk0","stage_ms":12,"#
+            + r#""serial":"10000000deadbeef","eeprom_settings":null,"host_name":"lucid-beef","#
+            + r#""boot_disk":"mmcblk0","stage_ms":12,"#
             + r#""problems":[{"code":"clock","text":"cannot"}]}"#
     );
 }

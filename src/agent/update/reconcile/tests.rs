@@ -75,7 +75,7 @@ fn a_trial_that_ended_without_a_word_is_told_by_what_it_left() {
     no_agent.evidence.trial = counted.clone();
     no_agent.restart(Restart::Plain);
     no_agent.settles();
-    assert_rolled_back(&no_agent, Cause::Agent, "its agent");
+    assert_rolled_back(&no_agent, Cause::Interrupted, "the power was cut while version 2 started");
 
     let mut cut = World::new();
     cut.arm(Purpose::Update);

@@ -127,7 +127,7 @@ fn a_frame_that_is_too_long_and_a_bundle_that_ends_early_are_refused() {
         other => panic!("{other:?}"),
     }
     let bytes = bundle(&new()).bytes;
-    assert_eq!(code(agent.send(&bytes[..bytes.len() - 1], 100_000)), RefusalCode::Failed);
+    assert_eq!(code(agent.send(&bytes[..bytes.len() - 1], 100_000)), RefusalCode::Malformed);
     assert_eq!(code(agent.send(&bytes[..100], 100)), RefusalCode::Malformed);
 }
 

@@ -64,7 +64,7 @@ fn a_slot_that_is_being_written_can_not_be_booted() {
     let rig = Rig::new();
     let bundle = bundle(&new());
     let half = &bundle.bytes[..bundle.bytes.len() - 1];
-    refused(rig.send_bytes(half), RefusalCode::Failed, "ended early");
+    refused(rig.send_bytes(half), RefusalCode::Malformed, "ended early");
     assert_eq!(walk(&rig.world.lasting()), [Slot::A]);
     assert_eq!(rig.send_rest(&bundle), Ok(()));
     assert_eq!(walk(&rig.world.lasting()), Slot::ALL);
@@ -159,7 +159,7 @@ fn one_automatic_attempt_a_day_and_none_of_what_failed() {
     };
     let (first, second) = (bundle(&new()), bundle(&small()));
     let half = &first.bytes[..first.bytes.len() / 2];
-    refused(automatic(&rig, half), RefusalCode::Failed, "ended early");
+    refused(automatic(&rig, half), RefusalCode::Malformed, "ended early");
     assert_eq!(automatic(&rig, &first.bytes), Ok(()), "the same goes on");
     refused(automatic(&rig, &second.bytes), RefusalCode::Unsuitable, "within the last day");
     rig.asked(|asked| asked.now_ms += 24 * 60 * 60 * 1000);

@@ -35,7 +35,10 @@ fn a_frozen_one_ends() {
     let over = Err(Refused::Expired { what: Expiring::Channel, at: NOW + 10 });
     assert_eq!(trust.accept_channel(&file(7), "lucid-pi5", NOW + 11), over);
     assert_eq!(trust.accept_channel(&file(8), "lucid-pi5", NOW + 11), over);
-    assert_eq!(trust.accept_channel(&file(6), "lucid-pi5", NOW + 11), Err(Refused::ChannelReplayed { found: 6, seen: 7 }));
+    assert_eq!(
+        trust.accept_channel(&file(6), "lucid-pi5", NOW + 11),
+        Err(Refused::ChannelReplayed { found: 6, seen: 7 })
+    );
 }
 
 #[test]
