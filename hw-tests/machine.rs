@@ -13,6 +13,7 @@ mod qemu;
 mod qmp;
 mod run;
 
+use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,6 +81,15 @@ pub struct Forward {
     pub guest: u16,
 }
 
+/// A TCP address that the guest reaches: the one way out of its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is for the guest, within 10.0.2.0/24.
+    pub address: SocketAddrV4,
+    /// The program that is started for each connection, which is its standard input and output; words at blanks.
+    pub command: String,
+}
+
 /// A board, as it is described before it is switched on.
 #[derive(Debug, Clone)]
 pub struct Board {
@@ -97,6 +107,8 @@ pub struct Board {
     pub data_disk: Option<Disk>,
     /// Ports to reach it by.
     pub forwards: Vec<Forward>,
+    /// Whom it reaches.
+    pub peers: Vec<Peer>,
     /// What the bench adds to the kernel command line, after the console.
     pub cmdline: Vec<String>,
     /// The disk image with the probe, if tests want to look inside.
@@ -117,6 +129,7 @@ impl Board {
             boot_disk: Disk::new(image, Bus::Nvme, "LUCID-BOOT"),
             data_disk: None,
             forwards: vec![],
+            peers: vec![],
             cmdline: vec![],
             probe: None,
             lifetime: Duration::from_secs(900),

@@ -7,8 +7,11 @@
 mod client;
 pub mod protocol;
 pub mod serve;
+pub mod speak;
 
 pub use client::{Probe, ProbeError};
+
+use lucid_layout::boot::RESCUE_TARGET;
 
 /// The serial port's name.
 pub const PORT: &str = "org.lucid.probe";
@@ -17,17 +20,20 @@ pub const PORT: &str = "org.lucid.probe";
 pub const LABEL: &str = "lucid-probe";
 
 /// What the bench adds to the kernel command line so that systemd starts the probe: as early as it can, and nothing
-/// waits for it.
+/// waits for it. In rescue, too, where the target is not the default one, to which `systemd.wants=` adds.
 #[must_use]
 pub fn cmdline() -> Vec<String> {
     let unit = format!(
         "[Unit]\nDefaultDependencies=no\n[Service]\nOOMScoreAdjust=-1000\nRuntimeDirectory={LABEL}\n\
          ExecStartPre=/usr/bin/mount -o ro LABEL={LABEL} /run/{LABEL}\nExecStart=/run/{LABEL}/{LABEL}\n"
     );
-    let unit = data_encoding::BASE64.encode(unit.as_bytes());
+    let credential = |name: &str, text: &str| {
+        format!("systemd.set_credential_binary=systemd.{name}:{}", data_encoding::BASE64.encode(text.as_bytes()))
+    };
     vec![
-        format!("systemd.set_credential_binary=systemd.extra-unit.{LABEL}.service:{unit}"),
+        credential(&format!("extra-unit.{LABEL}.service"), &unit),
         format!("systemd.wants={LABEL}.service"),
+        credential(&format!("unit-dropin.{RESCUE_TARGET}"), &format!("[Unit]\nWants={LABEL}.service\n")),
     ]
 }
 

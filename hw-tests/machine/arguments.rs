@@ -64,7 +64,12 @@ pub(super) fn disk_device(disk: &Disk, id: &str) -> Value {
         Bus::Usb => ("usb-storage", "usb.0".to_owned()),
         Bus::Nvme => ("nvme", format!("{id}-port")),
     };
-    json!({"driver": driver, "id": id, "drive": format!("{id}-disk"), "serial": disk.serial, "bus": bus})
+    let device = json!({"driver": driver, "id": id, "drive": format!("{id}-disk"), "serial": disk.serial, "bus": bus});
+    match (disk.bus, &disk.record) {
+        // Merged, requests have up to IOV_MAX pieces; the record puts two before them, and the host refuses the write.
+        (Bus::Sd, Some(_)) => with(device, "request-merging", false.into()),
+        _ => device,
+    }
 }
 
 /// A command line under construction.
@@ -110,12 +115,14 @@ impl Line {
         }
     }
 
-    /// The guest reaches nothing but the bench; the bench reaches the ports that are forwarded.
+    /// The guest reaches nothing but the bench's peers; the bench reaches the ports that are forwarded.
     fn network(&mut self, board: &Board) {
         let forwards = board.forwards.iter();
         let forwards: String =
             forwards.map(|port| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", port.host, port.guest)).collect();
-        self.option("-netdev", &format!("user,id=network,restrict=on{forwards}"));
+        let peers = board.peers.iter();
+        let peers: String = peers.map(|peer| format!(",guestfwd=tcp:{}-cmd:{}", peer.address, peer.command)).collect();
+        self.option("-netdev", &format!("user,id=network,restrict=on{forwards}{peers}"));
         self.device(json!({"driver": "virtio-net-pci", "netdev": "network", "romfile": ""}));
     }
 

@@ -71,6 +71,7 @@ fn disks_are_attached_as_described() {
     board.boot_disk.record = Some("/record".into());
     let line = line(&board);
     assert!(line.contains(r#""driver":"virtio-blk-pci""#) && line.contains(r#""driver":"blklogwrites""#), "{line}");
+    assert!(line.contains(r#""request-merging":false"#), "{line}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 
-use super::protocol::{Answer, Ran, Request, Stat, receive, send};
+use super::protocol::{Answer, Heard, Ran, Request, Speech, Stat, receive, send};
 
 /// The longest that an answer may take, beyond what a program is allowed: the guest is emulated on a busy host.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
@@ -99,6 +99,14 @@ impl Probe {
     /// If the probe does not answer.
     pub fn connects(&mut self, user: u32, path: &str) -> Result<bool, ProbeError> {
         ask!(self, Request::Connect { path: path.to_owned(), user }, Answer::Ran(ran) => ran.code == Some(0))
+    }
+
+    /// Says something to a unix socket as a user, and listens; see [`Speech`].
+    ///
+    /// # Errors
+    /// If the user may not connect, or not as often. That the other end hangs up is no error.
+    pub fn speak(&mut self, speech: Speech) -> Result<Vec<Heard>, ProbeError> {
+        ask!(self, Request::Speak(speech), Answer::Heard(heard) => heard)
     }
 
     /// Reads a file, at most [`super::protocol::READ_BYTES_MAX`] bytes of it.

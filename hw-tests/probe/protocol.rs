@@ -4,8 +4,9 @@ use std::io::{self, BufRead, Read, Write};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// Longest line in bytes: [`READ_BYTES_MAX`] in base64, and room for the rest.
-pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest line in bytes: a piece of an update (4 MiB + 64 KiB) in base64 and room for the rest, so that it can be
+/// spoken to a socket.
+pub const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The most that one answer carries of a file, or of what a program printed, in bytes.
 pub const READ_BYTES_MAX: u64 = 2 * 1024 * 1024;
@@ -34,6 +35,8 @@ pub enum Request {
         /// As which user and group.
         user: u32,
     },
+    /// Connect to a unix socket as a user, say something, and listen to what comes back.
+    Speak(Speech),
     /// Read a file's first [`READ_BYTES_MAX`] bytes.
     Read {
         /// The file.
@@ -84,6 +87,24 @@ pub enum Request {
     Panic,
 }
 
+/// Something to say to a unix socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Speech {
+    /// The socket.
+    pub path: String,
+    /// As which user and group.
+    pub user: u32,
+    /// What is said on each connection, in base64.
+    pub bytes: String,
+    /// How many connections, at most [`super::speak::CONNECTIONS_MAX`]; all are open at the same time.
+    pub connections: usize,
+    /// Whether nothing more is said after it (`shutdown(2)` of the writing side); else the connection is held.
+    pub ends: bool,
+    /// How long to listen for the other end to hang up, in seconds.
+    pub limit_s: u64,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -94,6 +115,8 @@ pub enum Answer {
     Failed(String),
     /// A program has ended.
     Ran(Ran),
+    /// What was heard on each connection, in the order in which they were made.
+    Heard(Vec<Heard>),
     /// A file's bytes in base64.
     Bytes(String),
     /// What a path is.
@@ -113,6 +136,15 @@ pub struct Ran {
     pub stdout: String,
     /// What it complained about.
     pub stderr: String,
+}
+
+/// What was heard on a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// It, in base64; at most [`super::speak::HEARD_BYTES_MAX`].
+    pub bytes: String,
+    /// Whether the other end hung up; else it still held the connection when the time was over.
+    pub hung_up: bool,
 }
 
 /// What a path is.

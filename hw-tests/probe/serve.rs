@@ -15,6 +15,7 @@ use data_encoding::BASE64;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::protocol::{Answer, READ_BYTES_MAX, Ran, Request, Stat, receive, send};
+use super::speak;
 
 /// Finds the serial port named `name`, by sysfs: udev may not have made its link yet.
 ///
@@ -66,6 +67,7 @@ pub(super) fn answer(request: Request) -> io::Result<Answer> {
             let mut command = Command::new("/proc/self/exe");
             Answer::Ran(run(command.args(["connect", &path]), Some(user), Duration::from_secs(30))?)
         }
+        Request::Speak(speech) => Answer::Heard(speak::as_user(Command::new("/proc/self/exe").arg("speak"), &speech)?),
         Request::Read { path } => {
             let mut bytes = Vec::new();
             File::open(path)?.take(READ_BYTES_MAX).read_to_end(&mut bytes)?;

@@ -1,11 +1,11 @@
-use std::io::Cursor;
-use std::os::unix::net::UnixStream;
+use std::io::{Cursor, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::protocol::{Answer, LINE_BYTES_MAX, Request, receive, send};
+use super::protocol::{Answer, Heard, LINE_BYTES_MAX, Request, Speech, receive, send};
 use super::*;
 
 /// A probe that answers on this machine instead of in a guest.
@@ -90,6 +90,80 @@ proptest! {
     fn garbage_is_an_error_and_no_panic(line: Vec<u8>) {
         let read = receive::<Request>(&mut Cursor::new(&line));
         prop_assert!(line.is_empty() == matches!(read, Ok(None)));
+    }
+}
+
+/// Somebody who does `each` with every connection to a socket, which it holds to its end.
+fn host(folder: &tempfile::TempDir, each: impl Fn(&mut UnixStream) + Send + 'static) -> Speech {
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    // Ends with the test's process.
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            each(&mut stream);
+            held.push(stream);
+        }
+    });
+    let (path, bytes) = (path.to_str().unwrap().to_owned(), data_encoding::BASE64.encode(b"hello"));
+    Speech { path, user: 0, bytes, connections: 1, ends: true, limit_s: 60 }
+}
+
+fn heard(text: &[u8], hung_up: bool) -> Heard {
+    Heard { bytes: data_encoding::BASE64.encode(text), hung_up }
+}
+
+#[test]
+fn what_is_said_to_a_socket_is_answered_on_every_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let speech = host(&folder, |stream| {
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        stream.write_all(format!("you said {said}").as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+    });
+    assert_eq!(speak::speak(&speech).unwrap(), [heard(b"you said hello", true)]);
+    let many = speak::speak(&Speech { connections: speak::CONNECTIONS_MAX, ..speech }).unwrap();
+    assert_eq!(many, vec![heard(b"you said hello", true); speak::CONNECTIONS_MAX]);
+}
+
+#[test]
+fn one_who_listens_only_and_one_who_answers_nothing_are_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let speech = host(&folder, |stream| stream.write_all(b"first").unwrap());
+    // More than a socket takes while nobody reads.
+    let bytes = data_encoding::BASE64.encode(&vec![0; 4 * 1024 * 1024]);
+    for ends in [false, true] {
+        let speech = Speech { bytes: bytes.clone(), ends, limit_s: 1, ..speech.clone() };
+        assert_eq!(speak::speak(&speech).unwrap(), [heard(b"first", false)]);
+    }
+}
+
+#[test]
+fn one_who_hangs_up_early_and_one_who_never_stops_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let speech = host(&folder, |stream| {
+        // What was said is not read: the other end is told that the connection was reset.
+        stream.write_all(&vec![7; 2 * speak::HEARD_BYTES_MAX]).unwrap();
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+    });
+    assert_eq!(speak::speak(&speech).unwrap(), [heard(&vec![7; speak::HEARD_BYTES_MAX], true)]);
+}
+
+#[test]
+fn what_can_not_be_said_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let speech = host(&folder, |_| {});
+    let path = folder.path().join("nobody").to_str().unwrap().to_owned();
+    for wrong in [
+        Speech { connections: 0, ..speech.clone() },
+        Speech { connections: speak::CONNECTIONS_MAX + 1, ..speech.clone() },
+        Speech { limit_s: speak::LISTEN_S_MAX + 1, ..speech.clone() },
+        Speech { bytes: "no base64".to_owned(), ..speech.clone() },
+        Speech { path, ..speech },
+    ] {
+        assert!(speak::speak(&wrong).is_err(), "{wrong:?}");
     }
 }
 

@@ -22,12 +22,12 @@ const LOOPBACK_PORTS: [u16; 5] = [8083, 8085, 8086, 8101, 8104];
 const AGENT_CAPABILITIES: u64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 17 | 1 << 21 | 1 << 22;
 
 /// A process of ours, as it should be.
-struct Expected {
-    unit: &'static str,
-    uid: u32,
-    capabilities: u64,
+pub(crate) struct Expected {
+    pub(crate) unit: &'static str,
+    pub(crate) uid: u32,
+    pub(crate) capabilities: u64,
     /// Namespaces of its own; it shares the others with process 1.
-    own: &'static [&'static str],
+    pub(crate) own: &'static [&'static str],
 }
 
 const PROCESSES: [Expected; 3] = [
@@ -138,7 +138,8 @@ fn differs<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) ->
     (found != expected).then(|| format!("{what}: {found:?}, and not {expected:?}"))
 }
 
-fn process(probe: &mut Probe, expected: &Expected) -> Vec<String> {
+/// What is not as expected.
+pub(crate) fn process(probe: &mut Probe, expected: &Expected) -> Vec<String> {
     let pid = main_pid(probe, expected.unit);
     if pid == 0 {
         return vec![format!("{} does not run", expected.unit)];
@@ -287,7 +288,7 @@ pub(crate) fn probed_ports() -> BTreeSet<u16> {
 }
 
 /// TCP ports in the state LISTEN, and whether for the loopback only.
-fn listening(probe: &mut Probe) -> BTreeSet<(u16, bool)> {
+pub(crate) fn listening(probe: &mut Probe) -> BTreeSet<(u16, bool)> {
     let mut found = BTreeSet::new();
     for table in ["/proc/1/net/tcp", "/proc/1/net/tcp6"] {
         let text = probe.text(table).unwrap();

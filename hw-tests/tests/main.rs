@@ -38,4 +38,12 @@ mod target;
 #[cfg(test)]
 mod update;
 #[cfg(test)]
+mod update_cut;
+#[cfg(test)]
+mod update_hostile;
+#[cfg(test)]
+mod update_later;
+#[cfg(test)]
+mod update_ways;
+#[cfg(test)]
 mod updater;

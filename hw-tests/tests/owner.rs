@@ -12,7 +12,7 @@ use crate::bench::Bench;
 /// The account.
 const NAME: &str = "owner";
 /// Its password.
-const PASSWORD: &str = "heron-Quince-71-lantern";
+pub(crate) const PASSWORD: &str = "heron-Quince-71-lantern";
 
 /// Somebody who knows the address and the fingerprint.
 pub(crate) struct Owner {
@@ -68,32 +68,50 @@ impl Owner {
 
     /// Asks the dashboard by its name: the whole chain and the name are verified. Status and body.
     pub(crate) fn ask(&self, method: &str, target: &str, body: Option<&Value>) -> (u16, String) {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--max-time", "60", "-X", method, "-w", "\n%{http_code}", "--cacert"])
-            .arg(self.path("ca.pem"));
-        curl.args(["--connect-to", &format!("::{}:{}", self.address, self.port)]);
-        if let Some(token) = &self.token {
-            curl.args(["-H", &format!("Authorization: Bearer {token}")]);
-        }
+        let mut curl = self.curl(60);
+        curl.args(["-X", method]).args(self.bearer());
         if let Some(body) = body {
             curl.args(["-H", "Content-Type: application/json", "-d", &body.to_string()]);
         }
-        let shown = succeed(curl.arg(format!("https://{}{target}", self.host_name)));
-        let (body, status) = shown.rsplit_once('\n').unwrap();
-        (status.parse().unwrap(), body.to_owned())
+        self.answer(curl, target)
     }
 
     /// Sends a file as the body. Status and body of the answer.
     pub(crate) fn send_file(&self, target: &str, file: &Path) -> (u16, String) {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--max-time", "300", "-X", "POST", "-w", "\n%{http_code}", "--cacert"]);
-        curl.arg(self.path("ca.pem"))
-            .args(["--connect-to", &format!("::{}:{}", self.address, self.port), "-T"])
-            .arg(file);
-        curl.args(["-H", "Content-Type: application/octet-stream"]);
-        if let Some(token) = &self.token {
-            curl.args(["-H", &format!("Authorization: Bearer {token}")]);
+        let mut curl = self.curl(300);
+        curl.args(["-X", "POST", "-H", "Content-Type: application/octet-stream", "-T"]).arg(file).args(self.bearer());
+        self.answer(curl, target)
+    }
+
+    /// Sends a file as a browser's form does. Status and body of the answer.
+    pub(crate) fn send_form(&self, target: &str, file: &Path) -> (u16, String) {
+        let mut curl = self.curl(300);
+        curl.args(["-F", &format!("file=@{}", file.display())]);
+        self.answer(curl, target)
+    }
+
+    /// Sends the fields of a form. Status and body of the answer.
+    pub(crate) fn form(&self, target: &str, fields: &[(&str, &str)]) -> (u16, String) {
+        let mut curl = self.curl(60);
+        for (name, value) in fields {
+            curl.args(["--data-urlencode", &format!("{name}={value}")]);
         }
+        self.answer(curl, target)
+    }
+
+    fn curl(&self, limit_s: u32) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", &limit_s.to_string(), "-w", "\n%{http_code}", "--cacert"]);
+        curl.arg(self.path("ca.pem")).args(["--connect-to", &format!("::{}:{}", self.address, self.port)]);
+        curl
+    }
+
+    fn bearer(&self) -> Vec<String> {
+        let header = |token: &String| ["-H".to_owned(), format!("Authorization: Bearer {token}")];
+        self.token.iter().flat_map(header).collect()
+    }
+
+    fn answer(&self, mut curl: Command, target: &str) -> (u16, String) {
         let shown = succeed(curl.arg(format!("https://{}{target}", self.host_name)));
         let (body, status) = shown.rsplit_once('\n').unwrap();
         (status.parse().unwrap(), body.to_owned())
@@ -144,16 +162,12 @@ impl Owner {
     /// A page of the dashboard, as a browser that is logged in gets it; with fields, a form that is sent. Status and
     /// body.
     pub(crate) fn page(&self, target: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--max-time", "60", "-w", "\n%{http_code}", "--cacert"]).arg(self.path("ca.pem"));
-        curl.args(["--connect-to", &format!("::{}:{}", self.address, self.port)]);
+        let mut curl = self.curl(60);
         curl.args(["--cookie", &format!("lucid_session={}", self.token.as_deref().expect("logged in"))]);
         for (name, value) in fields {
             curl.args(["--data-urlencode", &format!("{name}={value}")]);
         }
-        let shown = succeed(curl.arg(format!("https://{}{target}", self.host_name)));
-        let (body, status) = shown.rsplit_once('\n').unwrap();
-        (status.parse().unwrap(), body.to_owned())
+        self.answer(curl, target)
     }
 
     /// Has the dashboard restart the appliance.

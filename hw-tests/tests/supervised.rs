@@ -41,7 +41,7 @@ fn service(owner: &Owner, name: &str) -> Value {
 }
 
 /// The first-administrator code: groups of four of Crockford's base 32.
-fn code_on_screen(run: &Run) -> String {
+pub(crate) fn code_on_screen(run: &Run) -> String {
     let is_code = |word: &&str| {
         word.len() >= 14
             && word.contains('-')

@@ -1,10 +1,10 @@
 //! Updates over the air: ones that work are kept, ones that do not are taken back with the reason, with no hand on the
 //! box.
 
-use lucid_hw_tests::machine::Ending;
+use lucid_hw_tests::machine::{Bus, Ending};
 use lucid_layout::Slot;
 
-use crate::bench::{main_pid, reboot};
+use crate::bench::{Bench, main_pid, reboot};
 use crate::updater::{Appliance, SOAK_S, release};
 
 const SUPERVISOR: &str = "lucid-supervisor.service";
@@ -32,11 +32,7 @@ fn taken_back(box_: &mut Appliance, name: &str, version: &str, cause: &str, expe
 #[test]
 fn an_update_is_kept_and_one_that_fails_a_service_is_taken_back() {
     let mut box_ = Appliance::set_up("update");
-    box_.push(&release("good"));
-    let ending = box_.install();
-    box_.boot(&ending, Slot::B);
-    box_.come_up();
-    box_.wait_committed("0.1.1");
+    box_.take("good", Slot::B, "0.1.1");
     assert_eq!(box_.committed(), Slot::B.boot().number(), "autoboot.txt commits the new slot");
     reboot(&mut box_.probe, None);
     let ending = box_.wait_end();
@@ -108,8 +104,17 @@ fn releases_that_do_not_come_up_are_taken_back() {
 }
 
 #[test]
+fn a_release_that_ends_and_is_started_over_and_over_is_taken_back() {
+    let mut box_ = Appliance::set_up("update-restarts");
+    taken_back(&mut box_, "restarts", "0.2.9", "restarted", |ending| *ending == Ending::Reboot(None));
+}
+
+#[test]
 fn whatever_goes_wrong_while_it_has_to_be_fit_takes_it_back() {
-    let mut box_ = Appliance::set_up("update-soak");
+    let mut bench = Bench::new("update-soak");
+    // On USB it is gone at once, while the guest takes its time to let go of an NVMe disk.
+    bench.pi.board_mut().data_disk.as_mut().unwrap().bus = Bus::Usb;
+    let mut box_ = Appliance::set_up_on(bench);
     let bundle = release("good");
     // From the moment on from which it has to run through.
     let begun = |box_: &mut Appliance| {
@@ -148,11 +153,7 @@ fn a_damaged_commit_is_put_right() {
     use std::os::unix::fs::FileExt;
 
     let mut box_ = Appliance::set_up("update-torn");
-    box_.push(&release("good"));
-    let ending = box_.install();
-    box_.boot(&ending, Slot::B);
-    box_.come_up();
-    box_.wait_committed("0.1.1");
+    box_.take("good", Slot::B, "0.1.1");
     let at = |box_: &Appliance| {
         let (start, bytes) = DiskImage::open(&box_.bench.disk()).unwrap().place(Partition::Autoboot.number()).unwrap();
         let disk = File::options().read(true).write(true).open(box_.bench.disk()).unwrap();

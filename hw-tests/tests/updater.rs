@@ -37,24 +37,39 @@ pub(crate) fn release(name: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(built.stdout).unwrap().trim())
 }
 
+fn configure(run: &Run, probe: &mut Probe, lines: &str) {
+    probe.save(paths::LUCID_CONFIG, &format!("[update]\nsoak_s = {SOAK_S}\n{lines}")).unwrap();
+    let restarted = probe.run("/usr/bin/systemctl", &["restart", "lucid-supervisor.service"]).unwrap();
+    assert_eq!(restarted.code, Some(0), "{}", restarted.stderr);
+    ready(run, probe);
+}
+
 impl Appliance {
     /// A flashed appliance, claimed, with a short soak time.
     pub(crate) fn set_up(name: &str) -> Self {
-        let mut bench = Bench::new(name);
+        Self::set_up_on(Bench::new(name))
+    }
+
+    /// The same on a bench that is not as usual.
+    pub(crate) fn set_up_on(mut bench: Bench) -> Self {
         let flashed = flash(&bench, HOST_NAME);
         let port = bench.forward(443);
         let mut run = bench.pi.power_on().unwrap();
         let mut probe = run.probe().unwrap();
         ready(&run, &mut probe);
-        probe.save(paths::LUCID_CONFIG, &format!("[update]\nsoak_s = {SOAK_S}\n")).unwrap();
-        let restarted = probe.run("/usr/bin/systemctl", &["restart", "lucid-supervisor.service"]).unwrap();
-        assert_eq!(restarted.code, Some(0), "{}", restarted.stderr);
-        ready(&run, &mut probe);
+        configure(&run, &mut probe, "");
         let mut owner = Owner::meet(&bench, port, &format!("{HOST_NAME}.local"), Some(&flashed.fingerprint));
         owner.claim(&flashed.code);
         let mut appliance = Self { bench, run: Some(run), probe, owner, port, fingerprint: flashed.fingerprint };
         appliance.wait_healthy();
         appliance
+    }
+
+    /// Adds lines to the section `[update]` of the settings.
+    pub(crate) fn configure(&mut self, lines: &str) {
+        configure(self.run.as_ref().expect("it is switched on"), &mut self.probe, lines);
+        self.owner.enter();
+        self.wait_healthy();
     }
 
     pub(crate) fn run(&mut self) -> &mut Run {
@@ -103,6 +118,15 @@ impl Appliance {
         ending
     }
 
+    /// Takes a release that is well into `slot`, to the end.
+    pub(crate) fn take(&mut self, name: &str, slot: Slot, version: &str) {
+        self.push(&release(name));
+        let ending = self.install();
+        self.boot(&ending, slot);
+        self.come_up();
+        self.wait_committed(version);
+    }
+
     /// The next boot after `ending`, which must be of `slot`; it need not come up.
     pub(crate) fn boot(&mut self, ending: &Ending, slot: Slot) {
         let run = self.bench.pi.restart(ending).unwrap();
@@ -120,8 +144,13 @@ impl Appliance {
         self.probe = self.run().probe().unwrap();
         let run = self.run.as_ref().expect("it is switched on");
         ready(run, &mut self.probe);
-        self.owner = Owner::meet(&self.bench, self.port, &format!("{HOST_NAME}.local"), Some(&self.fingerprint));
+        self.meet();
         self.owner.enter();
+    }
+
+    /// Looks at the certificate, which must be the one that was printed.
+    pub(crate) fn meet(&mut self) {
+        self.owner = Owner::meet(&self.bench, self.port, &format!("{HOST_NAME}.local"), Some(&self.fingerprint));
     }
 
     /// Waits until the trial of the boot that is up has ended with a commit.
