@@ -87,7 +87,7 @@ pi-check: pi-image ## The image on the virtual Pi: the main checks
 	RUST_TEST_THREADS=1 cargo $(TEST_RUNNER) -p lucid-hw-tests --features pi --test pi -- $(PI_MAIN)
 
 .PHONY: test-pi
-test-pi: pi-image ## The image on the virtual Pi: everything (about 15 minutes after the image)
+test-pi: pi-image ## The image on the virtual Pi: everything (about an hour after the image)
 	cargo build -p lucid
 	RUST_TEST_THREADS=1 cargo $(TEST_RUNNER) -p lucid-hw-tests --features pi --test pi
 

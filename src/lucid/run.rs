@@ -115,11 +115,13 @@ impl Start {
 fn appliance(start: Start) -> Result<ExitCode, Failure> {
     raise_descriptor_limit()?;
     let observe = observe(start.settings.choice(&keys::LOG_LEVEL).parse().unwrap_or(LevelFilter::INFO))?;
+    let counting = observe.count().map_err(|source| Failure::other("begin to count", source))?;
     start.notes.iter().for_each(|note| tracing::error!(note, "the settings"));
     let handed_over = HandedOver::take().map_err(|source| Failure::other("take over what systemd opened", source))?;
     let (ground, clock, renewal) = ground(start, handed_over, observe.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lucid").build();
     let runtime = runtime.map_err(|source| Failure::Io { attempted: "start the runtime".to_owned(), source })?;
+    counting.wait().map_err(|source| Failure::other("count", source))?;
     let code = runtime.block_on(live(ground, clock, renewal));
     runtime.shutdown_timeout(RUNTIME_MAX);
     if !observe.flush(FLUSH_MAX) {

@@ -10,6 +10,7 @@
 //! Must never: open a port, read the environment, offer anything that formats HTTP headers or bodies.
 
 mod collect;
+mod counts;
 mod files;
 mod levels;
 mod line;
@@ -23,13 +24,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::BuildError;
 use tracing::Subscriber;
 pub use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 
 use collect::Collect;
+pub use counts::Counting;
+use counts::Metrics;
 use files::Files;
 use levels::Levels;
 pub use line::{Level, Line, Value};
@@ -38,10 +41,6 @@ use terminal::Terminal;
 
 /// The service that lines outside any service belong to.
 pub const PROCESS: &str = "lucid";
-
-/// Upper bounds of the buckets of every `…_seconds` histogram, in seconds: from a cache hit to a disk that spins up.
-const SECONDS_BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Where logs go and how much of them.
 #[derive(Debug, Clone)]
@@ -94,8 +93,8 @@ pub enum ObserveError {
         /// What the exporter said.
         source: BuildError,
     },
-    /// The thread that writes the files did not start.
-    #[error("can't start the thread that writes log files")]
+    /// A thread did not start.
+    #[error("can't start a thread for logs or metrics")]
     Thread {
         /// What the system said.
         source: io::Error,
@@ -108,26 +107,23 @@ pub struct Observe {
     levels: Arc<Levels>,
     rings: Arc<Rings>,
     files: Arc<Files>,
-    metrics: PrometheusHandle,
+    metrics: Metrics,
 }
 
-/// Sets up logs and metrics for the whole process. Call once, before anything logs.
+/// Sets up logs for the whole process; metrics come with [`Observe::count`]. Call once, before anything logs.
 pub fn init(config: ObserveConfig) -> Result<Observe, ObserveError> {
-    let metrics = prometheus().install_recorder().map_err(|source| ObserveError::MetricsInstalled { source })?;
-    let (subscriber, observe) = build(config, metrics)?;
+    let (subscriber, observe) = build(config)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|source| ObserveError::LogsInstalled { source })?;
     Ok(observe)
 }
 
 /// The subscriber and its handle, not installed yet.
-fn build(
-    config: ObserveConfig,
-    metrics: PrometheusHandle,
-) -> Result<(impl Subscriber + Send + Sync, Observe), ObserveError> {
+fn build(config: ObserveConfig) -> Result<(impl Subscriber + Send + Sync, Observe), ObserveError> {
     let levels = Arc::new(Levels::new(config.default_level));
     let rings = Arc::new(Rings::default());
+    let metrics = Metrics::default();
     let upkeep = metrics.clone();
-    let files = Files::start(config.log_dir, move || upkeep.run_upkeep());
+    let files = Files::start(config.log_dir, move || upkeep.upkeep());
     let files = Arc::new(files.map_err(|source| ObserveError::Thread { source })?);
     let journal = journal_layer(&config.journald);
     let terminal = if journal.is_some() { None } else { Terminal::new(config.terminal) };
@@ -136,14 +132,15 @@ fn build(
     Ok((subscriber, Observe { levels, rings, files, metrics }))
 }
 
-/// The recorder: every `…_seconds` histogram gets the same buckets.
-fn prometheus() -> PrometheusBuilder {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
-        .expect("the list of buckets is not empty")
-}
-
 impl Observe {
+    /// Begins to count for the whole process. Call at most once, before anything is counted.
+    ///
+    /// # Errors
+    /// The thread that makes the recorder did not start.
+    pub fn count(&self) -> Result<Counting, ObserveError> {
+        self.metrics.begin()
+    }
+
     /// Where the JSON files go from now on; None closes them. Returns at once: [`Observe::flush`] waits until the
     /// old files are closed, which must be done before their file system is unmounted.
     pub fn set_log_dir(&self, log_dir: Option<PathBuf>) {
@@ -170,7 +167,7 @@ impl Observe {
         self.rings.recent(service, count)
     }
 
-    /// All metrics in the Prometheus text format.
+    /// All metrics in the Prometheus text format; nothing where nothing is counted.
     pub fn render(&self) -> String {
         self.metrics.render()
     }

@@ -22,7 +22,7 @@ pub(crate) fn config(log_dir: Option<&Path>) -> ObserveConfig {
 
 /// Runs `work` with logs set up as in `config`.
 pub(crate) fn with(config: ObserveConfig, work: impl FnOnce(&Observe)) {
-    let (subscriber, observe) = build(config, prometheus().build_recorder().handle()).unwrap();
+    let (subscriber, observe) = build(config).unwrap();
     tracing::subscriber::with_default(subscriber, || work(&observe));
 }
 
@@ -216,6 +216,9 @@ fn a_value_that_logs_while_it_is_printed_does_not_lock_up() {
 #[test]
 fn init_works_once_in_a_process_and_metrics_have_buckets() {
     let observe = init(config(None)).unwrap();
+    metrics::counter!("lucid_test_total", "label" => "a\"b\n").increment(40);
+    assert_eq!(observe.render(), "", "nothing is counted yet");
+    observe.count().unwrap().wait().unwrap();
     metrics::histogram!("lucid_test_duration_seconds").record(0.003);
     metrics::counter!("lucid_test_total", "label" => "a\"b\n").increment(2);
     let text = observe.render();
@@ -224,7 +227,8 @@ fn init_works_once_in_a_process_and_metrics_have_buckets() {
     assert!(text.contains("lucid_test_total{label=\"a\\\"b\\n\"} 2"), "{text}");
     info!("installed");
     assert_eq!(messages(&observe, "lucid"), ["installed"]);
-    assert!(matches!(init(config(None)), Err(ObserveError::MetricsInstalled { .. })));
+    assert!(matches!(init(config(None)), Err(ObserveError::LogsInstalled { .. })));
+    assert!(matches!(observe.count().unwrap().wait(), Err(ObserveError::MetricsInstalled { .. })));
 }
 
 #[test]
