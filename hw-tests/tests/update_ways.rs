@@ -17,7 +17,7 @@ use crate::owner::PASSWORD;
 use crate::updater::{Appliance, release};
 
 /// Where the guest finds the web server.
-const WEB: &str = "10.0.2.100:80";
+const WEB: &str = "10.0.2.100";
 
 /// A folder that a web server shows to the guest.
 struct Web(PathBuf);
@@ -28,7 +28,7 @@ impl Web {
         fs::create_dir_all(folder.join("files")).unwrap();
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("serve");
         let command = format!("{} {}", program.display(), folder.display());
-        bench.pi.board_mut().peers.push(Peer { address: WEB.parse().unwrap(), command });
+        bench.pi.board_mut().peers.push(Peer { address: format!("{WEB}:80").parse().unwrap(), command });
         Self(folder)
     }
 

@@ -22,6 +22,8 @@ const LINES_BEFORE: usize = 3;
 
 /// What the kernel says last before it restarts because somebody asked it to (`kernel/reboot.c`).
 const RESTARTING: [&str; 2] = ["reboot: Restarting system", "reboot: Power down"];
+/// Ends the line of a restart that asks for a trial: `reboot: Restarting system with command '0 tryboot'`.
+const ASKS_FOR_TRIAL: &str = "tryboot'";
 /// What it says when it panics (`kernel/panic.c`).
 const PANIC: &str = "Kernel panic - not syncing: ";
 
@@ -129,8 +131,13 @@ fn panic(text: &str) -> Option<Panic> {
     Some(Panic { message, lines: around.cloned().collect() })
 }
 
-/// A console's text may be another boot's: the kernel says its command line, if that is still among the lines.
+/// A console's text may be another boot's: the kernel says its command line, if that is still among the lines. A text that
+/// ends by asking for a trial is of the boot before: systemd-pstore keeps it on `/state` in the course of the trial.
 fn is_of(text: &str, slot: Slot) -> bool {
+    let last = text.lines().rev().find(|line| line.contains(RESTARTING[0]));
+    if last.is_some_and(|line| line.trim_end().ends_with(ASKS_FOR_TRIAL)) {
+        return false;
+    }
     let named = text.rsplit_once("lucid.slot=").and_then(|(_, rest)| rest.chars().next());
     named.is_none_or(|letter| letter == slot.letter())
 }

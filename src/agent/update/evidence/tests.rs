@@ -119,6 +119,8 @@ fn one_that_started_is_told_by_its_end() {
     let nothing = Reached::Trying(&[]);
     assert_eq!(check(Some(orderly), Reached::Armed, Cause::Agent, "its agent").len(), 3);
     check(Some(reset), Reached::Armed, Cause::Watchdog, "stood still while it started");
+    let before = b"reboot: Restarting system with command '0 tryboot'\n";
+    check(Some(before), Reached::Armed, Cause::Interrupted, "power was cut while version 1.3 started");
     check(None, Reached::Armed, Cause::Interrupted, "power was cut while version 1.3 started");
     check(Some(orderly), nothing, Cause::NotReady, "never reported");
     check(Some(reset), nothing, Cause::Watchdog, "stood still");
