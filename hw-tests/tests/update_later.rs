@@ -47,7 +47,9 @@ fn slots_that_both_fail_on_one_store_end_in_rescue_which_takes_an_update() {
     let mut box_ = Appliance::set_up("update-rescue");
     box_.take("good", Slot::B, "0.1.1");
     damage_store(&mut box_);
-    let mut ending = box_.run.take().unwrap().cut_power();
+    // In order, so that what was put aside is on the disk.
+    reboot(&mut box_.probe, None);
+    let mut ending = box_.wait_end();
     for _ in 0..FAILED_BOOTS_MAX {
         ending = fails(&mut box_, &ending, Slot::B);
     }
