@@ -131,8 +131,9 @@ fn panic(text: &str) -> Option<Panic> {
     Some(Panic { message, lines: around.cloned().collect() })
 }
 
-/// A console's text may be another boot's: the kernel says its command line, if that is still among the lines. A text that
-/// ends by asking for a trial is of the boot before: systemd-pstore keeps it on `/state` in the course of the trial.
+/// A console's text may be another boot's: the kernel says its command line, if that is still among the lines. A text
+/// that ends by asking for a trial is of the boot before: systemd-pstore keeps it on `/state` in the course of the
+/// trial.
 fn is_of(text: &str, slot: Slot) -> bool {
     let last = text.lines().rev().find(|line| line.contains(RESTARTING[0]));
     if last.is_some_and(|line| line.trim_end().ends_with(ASKS_FOR_TRIAL)) {
