@@ -272,7 +272,7 @@ impl Update {
         if self.is_fetching || !self.desk.is_free() {
             return;
         }
-        let asked = self.desk.take_pull().map(Pull::asked);
+        let asked = self.desk.asked_pull().map(Pull::asked);
         let Some(pull) = asked.or_else(|| self.offered(status)) else { return };
         self.is_fetching = true;
         let (desk, tell) = (self.desk.clone(), tell.clone());

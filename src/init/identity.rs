@@ -102,7 +102,10 @@ pub(crate) fn eeprom_settings(root: &Root) -> Result<Option<String>, Error> {
     };
     let Some(device) = devices.into_iter().find(is_named) else { return Ok(None) };
     let text = file::read(&device.join("nvmem"), EEPROM_BYTES_MAX)?;
-    Ok(text.map(|text| text.trim_end_matches('\0').trim().to_owned()).filter(|text| !text.is_empty()))
+    let text = text.and_then(|text| Some(text.split('\0').next()?.trim().to_owned()));
+    // Escaped in the report, other signs could make it longer than its readers take.
+    let is_plain = |text: &String| text.chars().all(|sign| !sign.is_control() || matches!(sign, '\n' | '\r' | '\t'));
+    Ok(text.filter(|text| !text.is_empty() && is_plain(text)))
 }
 
 /// The host name of the provisioning, if there is one.

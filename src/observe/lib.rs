@@ -4,8 +4,9 @@
 //! the service whose span `service{name=…}` encloses it, else to `lucid`. [`init`] is called once, by the binary.
 //!
 //! Promises: logging never blocks on a disk, never fails, and takes bounded memory; what had to be dropped is counted
-//! in `lucid_log_lines_dropped_total{sink}`. A full, failing or missing log disk is said once and recovered from.
-//! Control characters in what is logged are escaped, so that a hostile value can't forge a line or drive a terminal.
+//! in `lucid_log_lines_dropped_total{sink}`, in a process that counts. A full, failing or missing log disk is said once
+//! and recovered from. Control characters in what is logged are escaped, so that a hostile value can't forge a line or
+//! drive a terminal.
 //!
 //! Must never: open a port, read the environment, offer anything that formats HTTP headers or bodies.
 

@@ -71,10 +71,14 @@ struct Notes {
 }
 
 impl Notes {
-    /// What was asked for shows at once, not only when it begins.
+    /// What was asked for shows at once, not only when it begins; but not before what goes on still.
     fn transfer(&self) -> Option<Transfer> {
+        let known = self.running.as_ref().map(Running::transfer);
         let asked = self.pull.as_ref().map(|url| Transfer::new(Source::Pull, Some(url), None));
-        asked.or_else(|| self.running.as_ref().map(Running::transfer))
+        match known {
+            Some(known) if known.active => Some(known),
+            known => asked.or(known),
+        }
     }
 }
 
@@ -260,9 +264,9 @@ impl Desk {
         self.turn.available_permits() > 0
     }
 
-    /// What was asked to be fetched, once.
-    pub(crate) fn take_pull(&self) -> Option<UpdateUrl> {
-        self.notes().pull.take()
+    /// What was asked to be fetched, until that begins.
+    pub(crate) fn asked_pull(&self) -> Option<UpdateUrl> {
+        self.notes().pull.clone()
     }
 
     /// Whether the channel was asked to be looked at, once.
@@ -286,7 +290,12 @@ impl Desk {
     pub(crate) fn begin(&self, source: Source, url: Option<&UpdateUrl>, of_bytes: Option<u64>) -> Going<'_> {
         let (done, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
         let transfer = Transfer::new(source, url, of_bytes);
-        self.notes().running = Some(Running { transfer, done: done.clone(), stop: stop.clone() });
+        let mut notes = self.notes();
+        if source == Source::Pull {
+            notes.pull = None;
+        }
+        notes.running = Some(Running { transfer, done: done.clone(), stop: stop.clone() });
+        drop(notes);
         Going { desk: self, done, stop }
     }
 

@@ -72,7 +72,14 @@ fn the_eeproms_settings_are_those_of_the_node_that_the_alias_names() {
         fs::write(device.join("nvmem"), content).unwrap();
     }
     assert_eq!(eeprom_settings(&root).unwrap().as_deref(), Some("[all]\nBOOT_ORDER=0xf461"));
-    fs::write(root.at(NVMEM).join("rmem1/nvmem"), [0xff; 4]).unwrap();
+    let write = |content: &[u8]| fs::write(root.at(NVMEM).join("rmem1/nvmem"), content).unwrap();
+    write(b"BOOT_UART=1\n\0left over");
+    assert_eq!(eeprom_settings(&root).unwrap().as_deref(), Some("BOOT_UART=1"));
+    for none in [&b"\0\0"[..], b"a\x01b", b""] {
+        write(none);
+        assert_eq!(eeprom_settings(&root).unwrap(), None, "{none:?}");
+    }
+    write(&[0xff; 4]);
     assert!(eeprom_settings(&root).is_err());
 }
 
