@@ -5,11 +5,13 @@ MUSL := aarch64-unknown-linux-musl
 CROSS_BINARY := target/$(MUSL)/release/lucid
 CARGO_PLACE := $(or $(CARGO_HOME),$(HOME)/.cargo)
 # What CI has time for, as parts of the names of tests.
-PI_MAIN := a_flashed_image a_trial a_panic a_first_process the_image_says the_list_is a_stranger an_update a_power_cut_while_a_release
+PI_MAIN := a_flashed_image a_trial a_panic a_first_process the_image_says the_list_is a_stranger an_update_is_kept a_power_cut_while_a_release
 PI_IMAGE := target/pi/image/lucid.img
 BROWSER := src/appliance/browser
 # nextest runs tests side by side and is used where it is there; `cargo test` does the same work.
 TEST_RUNNER := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo test)
+# Some tests of the virtual Pi take longer than a test may otherwise.
+LONG := $(if $(filter nextest,$(TEST_RUNNER)),--profile long)
 
 .PHONY: help
 help: ## List the targets
@@ -89,7 +91,7 @@ pi-check: pi-image ## The image on the virtual Pi: the main checks
 .PHONY: test-pi
 test-pi: pi-image ## The image on the virtual Pi: everything (about an hour after the image)
 	cargo build -p lucid
-	RUST_TEST_THREADS=1 cargo $(TEST_RUNNER) -p lucid-hw-tests --features pi --test pi
+	RUST_TEST_THREADS=1 cargo $(TEST_RUNNER) $(LONG) -p lucid-hw-tests --features pi --test pi
 
 .PHONY: test-board
 test-board: ## The same on a real Pi, and no other than the one of TARGET=board.toml (ALLOW=claim,restart); docs/boot.md
