@@ -34,12 +34,17 @@ pub(crate) fn watch(socket: Option<PathBuf>) -> Receiver<PaymentsPlane> {
     let (tell, plane) = channel(PaymentsPlane::Unknown { reason: "it was not asked yet".to_owned() });
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(PERIOD);
+        let mut is_first = true;
         while !tell.is_closed() {
             ticks.tick().await;
             let socket = socket.clone();
             let asked = tokio::task::spawn_blocking(move || ask(&socket)).await;
             let seen =
                 asked.map_or_else(|error| unknown(&error), |asked| asked.map_or_else(|error| unknown(&error), told));
+            // The plane starts after this process is ready, which may take longer than it is waited for.
+            if std::mem::take(&mut is_first) && matches!(seen, PaymentsPlane::Unknown { .. }) {
+                continue;
+            }
             tell.send_if_modified(|known| {
                 let changed = *known != seen;
                 if let (true, PaymentsPlane::Unknown { reason }) = (changed, &seen) {
