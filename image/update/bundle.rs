@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use lucid_bundle::limits::NOTES_BYTES_MAX;
 use lucid_bundle::{
-    Authority, Document as _, DocumentKind, Draft, Effort, Header, KeyList, RootSet, SecretKey, Signed, Sources, Trust,
-    UnixSeconds, build,
+    Authority, COMPATIBLE, Document as _, DocumentKind, Draft, Effort, Header, KeyList, RootSet, SecretKey, Signed,
+    Sources, Trust, UnixSeconds, build,
 };
 
 use super::error::{need, of};
@@ -16,9 +16,6 @@ use super::look::{self, Checked};
 use super::release::{Partitions, Source};
 use super::{UpdateError, files, quorum, trusted};
 use crate::error::Error;
-
-/// Which hardware a release of this project is for.
-pub(super) const COMPATIBLE: &str = "lucid-pi5";
 
 /// What a bundle is made of. It depends on nothing else but the key.
 #[derive(Debug, Clone)]

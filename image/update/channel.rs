@@ -4,10 +4,11 @@ use std::fs::File;
 use std::path::Path;
 
 use lucid_bundle::{
-    Channel, ChannelFile, ChannelRelease, Document as _, DocumentKind, SecretKey, Trust, UnixSeconds, read_header,
+    COMPATIBLE, Channel, ChannelFile, ChannelRelease, Document as _, DocumentKind, SecretKey, Trust, UnixSeconds,
+    read_header,
 };
 
-use super::bundle::{AuthorityFiles, COMPATIBLE, own_trust};
+use super::bundle::{AuthorityFiles, own_trust};
 use super::describe::{self, ChannelText, ReleaseText};
 use super::error::{need, of};
 use super::files;

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use lucid_bundle::limits::{BUNDLE_MAGIC, CHANNEL_FILE_BYTES_MAX, CHANNEL_MAGIC};
 use lucid_bundle::{
-    BundleId, Channel, ChannelFile, Document as _, DocumentKind, KeyList, Kind, Manifest, Purpose, RootSet, Signature,
-    Trust, UnixSeconds, Unpacker, Use, read_header,
+    BundleId, COMPATIBLE, Channel, ChannelFile, Document as _, DocumentKind, KeyList, Kind, Manifest, Purpose, RootSet,
+    Signature, Trust, UnixSeconds, Unpacker, Use, read_header,
 };
 
 use super::describe::date;
@@ -127,7 +127,7 @@ pub fn verify(path: &Path, root: &Path, now_s: UnixSeconds) -> Result<String, Er
         Some(FileKind::Bundle) => Ok(check(path, trust, now_s)?.to_string()),
         Some(FileKind::Channel) => {
             let bytes = files::read(path, CHANNEL_FILE_BYTES_MAX)?;
-            let channel = trust.accept_channel(&bytes, super::bundle::COMPATIBLE, now_s).map_err(of(path))?;
+            let channel = trust.accept_channel(&bytes, COMPATIBLE, now_s).map_err(of(path))?;
             Ok(format!("{}{}a box with this root set takes it\n", Shown(&channel), test_line(trust.is_test())))
         }
         Some(FileKind::Root | FileKind::Keys) => contradiction(
@@ -142,7 +142,7 @@ pub(super) fn check(path: &Path, mut trust: Trust, now_s: UnixSeconds) -> Result
     let mut reader = BufReader::new(file);
     let header = read_header(&mut reader).map_err(of(path))?;
     let manifest = trust.accept(&header, now_s).map_err(of(path))?;
-    manifest.check_compatible(super::bundle::COMPATIBLE).map_err(of(path))?;
+    manifest.check_compatible(COMPATIBLE).map_err(of(path))?;
     let folder = tempfile::tempdir().map_err(Error::file("make a folder for", path))?;
     let place = |kind: Kind| folder.path().join(kind.to_string());
     unpack(&manifest, reader, path, &place)?;

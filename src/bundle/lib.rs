@@ -44,6 +44,7 @@ pub use piece::{PieceError, open_piece};
 pub use refused::{Expiring, Refused};
 pub use root_set::{Purpose, RootSet};
 pub use signed::{BadSignature, DocumentKind, Signed, sign};
+pub use target::COMPATIBLE;
 pub use trust::{KeptError, Trust, TrustError};
 pub use unpack::{UnpackError, Unpacker};
 pub use wire::LayoutError;

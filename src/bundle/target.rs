@@ -5,16 +5,24 @@ use crate::UnixSeconds;
 use crate::manifest::{Kind, Manifest};
 use crate::refused::Refused;
 
+/// What a release of this project is for, by `compatible` of bundles and channels.
+pub const COMPATIBLE: &str = "lucid-pi5";
+
+/// The same question of bundles and channels.
+pub(crate) fn is_for(found: &str, wanted: &str) -> Result<(), Refused> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Refused::WrongCompatible { found: found.to_owned(), wanted: wanted.to_owned() })
+}
+
 impl Manifest {
     /// Is it for this hardware?
     ///
     /// # Errors
     /// [`Refused::WrongCompatible`]
     pub fn check_compatible(&self, compatible: &str) -> Result<(), Refused> {
-        if self.compatible == compatible {
-            return Ok(());
-        }
-        Err(Refused::WrongCompatible { found: self.compatible.clone(), wanted: compatible.to_owned() })
+        is_for(&self.compatible, compatible)
     }
 
     /// May it still be installed?

@@ -23,6 +23,7 @@ use crate::manifest::Manifest;
 use crate::refused::{Expiring, Refused};
 use crate::root_set::{Purpose, RootSet};
 use crate::signed::{DocumentKind, Signed};
+use crate::target::is_for;
 use crate::wire::LayoutError;
 use follow::{endorsed, is_newer, signed_list, successor};
 
@@ -192,9 +193,7 @@ impl Trust {
         let file = ChannelFile::parse(bytes)?;
         self.take(&file.authority)?;
         let (channel, key) = self.open::<Channel>(&file.channel, Use::Channel, now_s)?;
-        if channel.compatible != compatible {
-            return Err(Refused::WrongCompatible { found: channel.compatible, wanted: compatible.to_owned() });
-        }
+        is_for(&channel.compatible, compatible)?;
         let sequence = channel.sequence;
         let seen = Seen { sequence, blake3: Digest(*blake3::hash(&file.channel.bytes).as_bytes()), key };
         match &self.channel {

@@ -1,11 +1,7 @@
-//! Who this box is: machine-id, board serial number and firmware settings, host name.
+//! Who this box is: machine-id, board serial number, host name.
 //!
 //! Promises: the machine-id is made once and stays; a damaged one is replaced and reported. Must never take the
 //! machine-id for a secret, nor make the host name of anything that another box of the same image has, too.
-
-use std::fs;
-use std::io::ErrorKind;
-use std::path::PathBuf;
 
 use lucid_layout::paths;
 use lucid_layout::provisioning::Hostname;
@@ -17,15 +13,6 @@ use crate::root::Root;
 
 /// What the firmware tells of the board.
 const SERIAL: &str = "/proc/device-tree/serial-number";
-
-/// Names the node of the EEPROM's settings.
-const EEPROM_ALIAS: &str = "/proc/device-tree/aliases/blconfig";
-/// The longest path of a node.
-const ALIAS_BYTES_MAX: u64 = 256;
-const DEVICE_TREE: &str = "/sys/firmware/devicetree/base";
-const NVMEM: &str = "/sys/bus/nvmem/devices";
-/// The EEPROM has 4 KiB for its settings.
-const EEPROM_BYTES_MAX: u64 = 4096;
 
 /// A Pi's has 16 characters.
 const SERIAL_BYTES_MAX: u64 = 64;
@@ -82,30 +69,6 @@ pub(crate) fn serial(root: &Root) -> Result<Option<String>, Error> {
         return Err(file::damaged(&path, "it is no serial number"));
     }
     Ok(Some(serial.to_owned()))
-}
-
-/// The settings of the EEPROM (`rpi-eeprom-config` reads the same): the firmware names a node by an alias, whose memory
-/// the kernel shows as a file. `None` where there is no such node or the kernel has no driver for it.
-pub(crate) fn eeprom_settings(root: &Root) -> Result<Option<String>, Error> {
-    let Some(alias) = file::read(&root.at(EEPROM_ALIAS), ALIAS_BYTES_MAX)? else { return Ok(None) };
-    let node = root.at(DEVICE_TREE).join(alias.trim_end_matches('\0').trim_start_matches('/'));
-    let devices = root.at(NVMEM);
-    let entries = match fs::read_dir(&devices) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", &devices)(error)),
-    };
-    let devices = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let is_named = |device: &PathBuf| {
-        let found = fs::canonicalize(device.join("of_node")).ok();
-        found.is_some() && found == fs::canonicalize(&node).ok()
-    };
-    let Some(device) = devices.into_iter().find(is_named) else { return Ok(None) };
-    let text = file::read(&device.join("nvmem"), EEPROM_BYTES_MAX)?;
-    let text = text.and_then(|text| Some(text.split('\0').next()?.trim().to_owned()));
-    // Escaped in the report, other signs could make it longer than its readers take.
-    let is_plain = |text: &String| text.chars().all(|sign| !sign.is_control() || matches!(sign, '\n' | '\r' | '\t'));
-    Ok(text.filter(|text| !text.is_empty() && is_plain(text)))
 }
 
 /// The host name of the provisioning, if there is one.

@@ -17,6 +17,7 @@
 mod attempts;
 mod clock;
 mod disk;
+mod eeprom;
 mod error;
 mod fallback;
 mod file;

@@ -18,7 +18,7 @@ use crate::log::Log;
 use crate::provisioning::{self, Outcome, Trouble};
 use crate::root::Root;
 use crate::system::System;
-use crate::{file, identity, mounts, network, state, timezone, trial, watchdog};
+use crate::{eeprom, file, identity, mounts, network, state, timezone, trial, watchdog};
 
 /// The kernel takes 2048 bytes at most on arm64; other machines take more.
 const CMDLINE_BYTES_MAX: u64 = 16 * 1024;
@@ -200,7 +200,7 @@ impl Stage<'_> {
         self.report.first_boot = is_new && self.report.state == StateCondition::Fresh;
         self.step(MACHINE_ID, |stage| mounts::machine_id(stage.root, stage.system));
         self.report.serial = self.step(SERIAL, |stage| identity::serial(stage.root)).flatten();
-        self.report.eeprom_settings = self.step(EEPROM, |stage| identity::eeprom_settings(stage.root)).flatten();
+        self.report.eeprom_settings = self.step(EEPROM, |stage| eeprom::settings(stage.root)).flatten();
         let chosen = self.step(HOST_NAME, |stage| identity::provisioned_host_name(stage.root)).flatten();
         let name = chosen.unwrap_or_else(|| identity::default_host_name(self.report.serial.as_deref()));
         let set = self.step(HOST_NAME, |stage| {

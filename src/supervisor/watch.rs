@@ -50,14 +50,13 @@ impl Watch {
         let half = self.notifier.watchdog().map(|period| period / 2);
         let look = half.map_or(LOOK_INTERVAL, |half| half.min(LOOK_INTERVAL));
         loop {
-            match beyond_help(&self.board, &self.keepers).filter(|_| !stopping.is_cancelled()) {
-                Some(reason) => self.withhold(&reason),
-                None => {
-                    if !stopping.is_cancelled() {
-                        self.report();
-                    }
-                    self.feed(half, look);
-                }
+            if stopping.is_cancelled() {
+                self.feed(half, look);
+            } else if let Some(reason) = beyond_help(&self.board, &self.keepers) {
+                self.withhold(&reason);
+            } else {
+                self.report();
+                self.feed(half, look);
             }
             let is_ready = *self.ready.borrow();
             sleep(if is_ready { look } else { look.min(LOOK_INTERVAL_STARTING) }).await;

@@ -5,11 +5,10 @@
 use data_encoding::BASE64;
 use lucid_agent_protocol::update::{ChannelReport, Offer};
 use lucid_agent_protocol::{Refusal, RefusalCode};
-use lucid_bundle::{Channel, ChannelRelease};
+use lucid_bundle::{COMPATIBLE, Channel, ChannelRelease};
 use lucid_device::Reading;
 use lucid_layout::Release;
 
-use super::preflight::COMPATIBLE;
 use super::receive::untrusted;
 use super::{Updates, failed};
 

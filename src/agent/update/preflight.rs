@@ -3,16 +3,13 @@
 //! Pure but for reading. Must never refuse because of the clock: a box without a network has none.
 
 use lucid_agent_protocol::{Refusal, RefusalCode};
-use lucid_bundle::{Kind, Manifest, Refused};
+use lucid_bundle::{COMPATIBLE, Kind, Manifest, Refused};
 use lucid_device::Reading;
 use lucid_layout::Slot;
 
 use super::slots::Slots;
 use super::surroundings::Conditions;
 use super::{Updates, autoboot, failed, wrong_state};
-
-/// What this appliance is, by `compatible` of bundles and channels.
-pub(super) const COMPATIBLE: &str = "lucid-pi5";
 
 /// 2025-10-08: older EEPROMs do not boot both slots as this layout needs it, or lose the one-shot flag.
 const EEPROM_MIN_S: u64 = 1_759_881_600;

@@ -295,7 +295,6 @@ impl Desk {
             notes.pull = None;
         }
         notes.running = Some(Running { transfer, done: done.clone(), stop: stop.clone() });
-        drop(notes);
         Going { desk: self, done, stop }
     }
 

@@ -21,7 +21,9 @@ const END_LINES: usize = 20;
 const LINES_BEFORE: usize = 3;
 
 /// What the kernel says last before it restarts because somebody asked it to (`kernel/reboot.c`).
-const RESTARTING: [&str; 2] = ["reboot: Restarting system", "reboot: Power down"];
+const RESTARTING: &str = "reboot: Restarting system";
+/// The same before it switches the board off.
+const POWER_DOWN: &str = "reboot: Power down";
 /// Ends the line of a restart that asks for a trial: `reboot: Restarting system with command '0 tryboot'`.
 const ASKS_FOR_TRIAL: &str = "tryboot'";
 /// What it says when it panics (`kernel/panic.c`).
@@ -59,7 +61,7 @@ impl LastWords {
     pub(super) fn restarted_in_order(&self) -> Option<bool> {
         let console = self.console.as_ref()?;
         let end = &console[console.len().saturating_sub(END_LINES)..];
-        Some(end.iter().any(|line| RESTARTING.iter().any(|words| line.contains(words))))
+        Some(end.iter().any(|line| line.contains(RESTARTING) || line.contains(POWER_DOWN)))
     }
 }
 
@@ -135,7 +137,7 @@ fn panic(text: &str) -> Option<Panic> {
 /// that ends by asking for a trial is of the boot before: systemd-pstore keeps it on `/state` in the course of the
 /// trial.
 fn is_of(text: &str, slot: Slot) -> bool {
-    let last = text.lines().rev().find(|line| line.contains(RESTARTING[0]));
+    let last = text.lines().rev().find(|line| line.contains(RESTARTING));
     if last.is_some_and(|line| line.trim_end().ends_with(ASKS_FOR_TRIAL)) {
         return false;
     }

@@ -109,6 +109,7 @@ fn forged_files_are_refused_by_both() {
         |keys: &[u8], set| Authority { roots: vec![signed_by(&set, keys)], keys: signed_by(&of_second, &[4, 5]) };
     let second = || root_set(2, &[3, 4, 5]);
     let over = Channel { expires: NOW - 1, ..channel(7) };
+    let other = Channel { compatible: "lucid-pi6".to_owned(), ..channel(7) };
     let mut files: Vec<_> = [99, 1, OLD, STOLEN, CHANNELS]
         .iter()
         .map(|key| bundle(&format!("key {key}"), authority(), &manifest(&[*key])))
@@ -125,6 +126,7 @@ fn forged_files_are_refused_by_both() {
         bundle("a root set is skipped", next(&[1, 2, 4, 5], root_set(3, &[3, 4, 5])), &manifest(&[BOTH])),
         bundle("a manifest as key list", Authority { roots: vec![], keys: manifest(&[BOTH]) }, &manifest(&[BOTH])),
         named("a channel that is over", channel_file(&over, &[CHANNELS])),
+        named("a channel for other hardware", channel_file(&other, &[CHANNELS])),
         named("a channel by a key for bundles", channel_file(&channel(7), &[BUNDLES])),
     ]);
     assert_eq!(both(&files), 0);
