@@ -19,7 +19,7 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Start the appliance on this machine: state in ./var, prints the dashboard's address
-	@echo "Building (about 3 minutes from nothing on 2 cores) ..."
+	@echo "Building (about 5 minutes from nothing on 2 cores) ..."
 	cargo build -p lucid
 	target/debug/lucid dev
 
