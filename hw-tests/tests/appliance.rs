@@ -36,7 +36,8 @@ fn a_flashed_image_becomes_its_owners_appliance() {
     assert_sound(&mut probe);
     let mut owner = Owner::meet(&bench, port, &format!("{HOST_NAME}.local"), Some(&flashed.fingerprint));
     owner.claim(&flashed.code);
-    assert!(probe.stat(paths::CLAIM_CODE).is_err(), "the code is gone with the claim");
+    // Destroyed beside the answer, which waits for no disk.
+    until(&run, "the used code to be destroyed", || probe.stat(paths::CLAIM_CODE).is_err());
     wait_until_healthy(&run, &owner);
     owner.login();
     assert_consumed(&bench, &secrets);
