@@ -191,6 +191,10 @@ impl Service for BlockchainEngine {
         }
     }
 
+    fn awaits_owner(error: &Self::Error) -> bool {
+        matches!(error, EngineError::Open(OpenError::Foreign { .. }))
+    }
+
     fn health(status: &EngineStatus) -> Health {
         if let Some(reason) = &status.refused {
             return Health::Unhealthy { reason: reason.clone() };

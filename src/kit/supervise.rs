@@ -67,8 +67,10 @@ pub fn supervise<S: Service>(
     let restarts = Arc::new(std::sync::atomic::AtomicU64::new(0));
     board.add(Entry::new::<S>(spec, handle, beat.clone(), pings, restart, restarts.clone()));
     let life = LifeTeller { sender: life, beat };
+    let backoff = Backoff::default();
+    let awaits_owner = false;
     let keeper =
-        Keeper { spec, config, deps, life, gates, needs, stop, restarts_asked, restarts, backoff: Backoff::default() };
+        Keeper { spec, config, deps, life, gates, needs, stop, restarts_asked, restarts, backoff, awaits_owner };
     tokio::spawn(keeper.keep(ctx).instrument(tracing::info_span!("service", name = S::NAME)))
 }
 
@@ -107,12 +109,28 @@ struct Keeper<S: Service> {
     restarts_asked: mpsc::Receiver<()>,
     restarts: Arc<std::sync::atomic::AtomicU64>,
     backoff: Backoff,
+    /// The last incarnation ended with [`Service::awaits_owner`].
+    awaits_owner: bool,
+}
+
+/// Why an incarnation ended by itself.
+struct Failure {
+    /// In words, with all that it comes from.
+    cause: String,
+    /// [`Service::awaits_owner`]
+    awaits_owner: bool,
+}
+
+impl Failure {
+    const fn new(cause: String) -> Self {
+        Self { cause, awaits_owner: false }
+    }
 }
 
 /// Why an incarnation ended.
 enum End {
     /// It returned by itself, failed or panicked.
-    Failed(String),
+    Failed(Failure),
     /// A gate closed, or somebody asked for a restart: start again as soon as possible.
     Asked,
     /// The box stops.
@@ -129,8 +147,8 @@ impl<S: Service> Keeper<S> {
             ctx.ended();
             match end {
                 End::Stop => break,
-                End::Asked => {}
-                End::Failed(cause) => self.back_off(cause, started.elapsed()).await,
+                End::Asked => self.awaits_owner = false,
+                End::Failed(failure) => self.back_off(failure, started.elapsed()).await,
             }
             self.restarts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             metrics::counter!("lucid_service_restarts_total", "service" => S::NAME).increment(1);
@@ -141,6 +159,7 @@ impl<S: Service> Keeper<S> {
     /// Waits for needs and gates, and says for which.
     async fn wait_until_startable(&mut self) {
         while let Some(reason) = self.obstacle() {
+            self.awaits_owner = false;
             self.life.tell(Life::Waiting { reason });
             self.obstacle_changed().await;
         }
@@ -174,25 +193,31 @@ impl<S: Service> Keeper<S> {
         ctx.renew(incarnation_stop.clone());
         let beat = ctx.beat.clone();
         let children = ctx.children.clone();
-        self.life.tell(Life::Starting);
+        // Who waits for the owner goes on waiting while it is looked whether that is over.
+        if !self.awaits_owner {
+            self.life.tell(Life::Starting);
+        }
         let life = self.life.clone();
         let (config, deps) = (&self.config, &self.deps);
         let work = AssertUnwindSafe(async move {
             let started = tokio::time::timeout(S::START_MAX, S::start(config, deps)).await;
-            let mut service = started.map_err(|_| late_start::<S>())?.map_err(|error| chain(&error))?;
+            let started = started.map_err(|_| Failure::new(late_start::<S>()))?;
+            let mut service = started.map_err(|error| not_started::<S>(&error))?;
             if ctx.stop.is_cancelled() {
                 // What it waited for has gone while it started: it never ran, and what it lends it takes back.
                 return Ok(());
             }
             life.tell(Life::Running);
             tracing::info!("running");
-            service.run(ctx).await.map_err(|error| chain(&error))
+            service.run(ctx).await.map_err(|error| Failure::new(chain(&error)))
         })
         .catch_unwind();
         tokio::pin!(work);
         let watchman = Watchman { gates: &mut self.gates, asked: &mut self.restarts_asked, stop: &self.stop };
         let end = tokio::select! {
-            done = &mut work => End::Failed(cause(done).unwrap_or("returned without being asked to".to_owned())),
+            done = &mut work => {
+                End::Failed(failure(done).unwrap_or(Failure::new("returned without being asked to".to_owned())))
+            }
             end = watchman.end() => {
                 self.life.tell(Life::Stopping);
                 incarnation_stop.cancel();
@@ -202,7 +227,8 @@ impl<S: Service> Keeper<S> {
             busy = stuck(&beat, S::BUSY_MAX) => {
                 let busy_ms = u64::try_from(busy.as_millis()).unwrap_or(u64::MAX);
                 self.life.tell(Life::Stuck { busy_ms });
-                End::Failed(format!("did not come back from one event for {} s: given up", busy.as_secs()))
+                let cause = format!("did not come back from one event for {} s: given up", busy.as_secs());
+                End::Failed(Failure::new(cause))
             }
         };
         incarnation_stop.cancel();
@@ -213,14 +239,19 @@ impl<S: Service> Keeper<S> {
     /// Waits for the next start. A gate that closes ends the wait: then the service waits for the gate, says so, and
     /// starts as soon as it opens, since what closed it mostly was the cause.
     // select!: sleep, cancelled, recv and closed are cancel-safe.
-    async fn back_off(&mut self, cause: String, lived: Duration) {
+    async fn back_off(&mut self, failure: Failure, lived: Duration) {
+        let Failure { cause, awaits_owner } = failure;
+        self.awaits_owner = awaits_owner;
         let now = Instant::now();
         let wait = self.backoff.failed(lived, now);
         let limited = self.backoff.limited(now);
         tracing::error!(%cause, retry_in_ms = wait.as_millis(), limited, "ended; will be started again");
-        let cause = if limited { format!("restarting too often; {cause}") } else { cause };
+        let cause = if limited && !awaits_owner { format!("restarting too often; {cause}") } else { cause };
         let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.life.tell(Life::Backoff { cause, retry_in_ms });
+        self.life.tell(match awaits_owner {
+            true => Life::Waiting { reason: cause },
+            false => Life::Backoff { cause, retry_in_ms },
+        });
         let () = tokio::select! {
             () = tokio::time::sleep(wait) => (),
             () = self.stop.cancelled() => (),
@@ -272,26 +303,30 @@ async fn stuck(beat: &Beat, busy_max: Duration) -> Duration {
 }
 
 /// What an incarnation comes to: nothing, the cause of its failure, or a panic.
-type Done = Result<Result<(), String>, Box<dyn Any + Send>>;
+type Done = Result<Result<(), Failure>, Box<dyn Any + Send>>;
 
 fn late_start<S: Service>() -> String {
     format!("did not start within {} s", S::START_MAX.as_secs())
 }
 
 /// Why an incarnation that came to its end did so, unless it simply returned.
-fn cause(done: Done) -> Option<String> {
+fn failure(done: Done) -> Option<Failure> {
     match done {
         Ok(Ok(())) => None,
-        Ok(Err(cause)) => Some(cause),
-        Err(panic) => Some(format!("panicked: {}", panic_text(&*panic))),
+        Ok(Err(failure)) => Some(failure),
+        Err(panic) => Some(Failure::new(format!("panicked: {}", panic_text(&*panic)))),
     }
+}
+
+fn not_started<S: Service>(error: &S::Error) -> Failure {
+    Failure { cause: chain(error), awaits_owner: S::awaits_owner(error) }
 }
 
 /// Waits for an incarnation that was asked to stop, at most for `grace`.
 async fn stopped(work: Pin<&mut impl Future<Output = Done>>, grace: Duration) {
-    match tokio::time::timeout(grace, work).await.map(cause) {
+    match tokio::time::timeout(grace, work).await.map(failure) {
         Ok(None) => {}
-        Ok(Some(cause)) => tracing::error!(%cause, "failed while it stopped"),
+        Ok(Some(Failure { cause, .. })) => tracing::error!(%cause, "failed while it stopped"),
         Err(_) => tracing::warn!(grace_s = grace.as_secs(), "did not stop in time: ended by force"),
     }
 }

@@ -52,6 +52,8 @@ struct Script {
     starts: AtomicU64,
     /// Starts that are still to fail.
     failing_starts: AtomicU64,
+    /// Starts that are still to fail for something that the owner has to do.
+    refused_starts: AtomicU64,
     /// The next start awaits for ever.
     hanging_start: AtomicBool,
     /// The next start takes a second.
@@ -75,6 +77,8 @@ enum ProbeError {
     Read(#[source] std::fmt::Error),
     #[error("asked to fail")]
     Asked,
+    #[error("the disk is another's: put it back")]
+    Foreign,
 }
 
 struct Probe<const N: usize> {
@@ -106,6 +110,10 @@ impl<const N: usize> Service for Probe<N> {
         if script.failing_starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(ProbeError::Open(Box::new(ProbeError::Read(std::fmt::Error))));
         }
+        if script.refused_starts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            return Err(ProbeError::Foreign);
+        }
         script.alive.fetch_add(1, Ordering::SeqCst);
         Ok(Self { incarnation, ticks: 0, script: script.clone() })
     }
@@ -128,6 +136,10 @@ impl<const N: usize> Service for Probe<N> {
                 Event::Stop => return Ok(()),
             }
         }
+    }
+
+    fn awaits_owner(error: &ProbeError) -> bool {
+        matches!(error, ProbeError::Foreign)
     }
 
     /// 0 is healthy, 1 degraded, all else unhealthy.

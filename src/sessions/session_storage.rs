@@ -80,6 +80,10 @@ impl Service for SessionStorage {
         Ok(())
     }
 
+    fn awaits_owner(error: &Self::Error) -> bool {
+        matches!(error, RepositoryError::Vault(error) if error.awaits_owner())
+    }
+
     fn health(status: &SessionStorageStatus) -> Health {
         match &status.behind {
             None => Health::Healthy,

@@ -138,3 +138,11 @@ pub enum VaultError {
     #[error("could not read the encrypted stream")]
     Decrypt(#[source] age::DecryptError),
 }
+
+impl VaultError {
+    /// Whether nothing but the owner helps: another disk, the recovery key, a backup. The disk is untouched.
+    #[must_use]
+    pub const fn awaits_owner(&self) -> bool {
+        matches!(self, Self::KeysMissing { .. } | Self::NeedsRecovery { .. } | Self::Unrecoverable { .. })
+    }
+}

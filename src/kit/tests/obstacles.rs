@@ -165,3 +165,23 @@ async fn a_change_that_leaves_the_gate_open_does_not_shorten_a_backoff() {
     assert_eq!(bench.script.starts.load(Ordering::SeqCst), 6);
     bench.runs().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_only_the_owner_can_end_is_waited_for_and_keeps_nobody_from_being_ready() {
+    const REASON: &str = "the disk is another's: put it back";
+    let (board, script) = (Board::default(), Arc::<Script>::default());
+    script.refused_starts.store(3, Ordering::SeqCst);
+    let bench = start::<0>(&board, Spec { critical: true, ..spec::<0>() }, vec![], script);
+    assert!(!board.ready());
+    bench.becomes(waits_for(REASON)).await;
+    // Also while it is looked once more.
+    for _ in 0..30 {
+        assert!(board.ready() && bench.health() == Health::Waiting { reason: REASON.to_owned() });
+        if bench.script.refused_starts.load(Ordering::SeqCst) == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bench.runs().await;
+    assert_eq!(bench.incarnation().await, 4);
+}

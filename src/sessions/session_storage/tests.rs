@@ -126,7 +126,7 @@ async fn a_foreign_data_disk_is_not_opened_and_not_written() {
     let before = fs::read(&document).unwrap();
     issue_recovery(&dir.path().join("state")).unwrap();
     let running = Running::start(dir.path());
-    running.lives(|life| matches!(life, Life::Backoff { cause, .. } if cause.contains("another device secret"))).await;
+    running.lives(|life| matches!(life, Life::Waiting { reason } if reason.contains("another device secret"))).await;
     assert!(running.repository.get().is_err());
     running.stop().await;
     assert_eq!(fs::read(&document).unwrap(), before);
