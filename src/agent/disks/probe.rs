@@ -16,7 +16,9 @@ use crate::tool::{self, ToolError};
 const BLKID_MAX: Duration = Duration::from_secs(20);
 /// Read from the beginning and from the end: partition tables, volume managers and RAIDs stand there, and the first
 /// superblocks and inode tables of filesystems.
-const SAMPLE_BYTES: usize = 1024 * 1024;
+const SAMPLE_BYTES: u64 = 1024 * 1024;
+/// Read at once. More would have the kernel hand out and take back a megabyte of pages for each sample.
+const READ_BYTES: usize = 64 * 1024;
 /// Longest label or kind that is kept, in characters; the longest label there is has 255.
 const VALUE_CHARS_MAX: usize = 64;
 
@@ -29,14 +31,13 @@ const AMBIVALENT: i32 = 8;
 
 /// What is on `device`.
 pub(crate) fn content(device: &Path) -> Content {
-    let is_zero = match is_zero(device) {
-        Ok(is_zero) => is_zero,
-        Err(error) => return Content::Unreadable { reason: format!("reading `{}`: {error}", device.display()) },
+    let is_empty = || match is_zero(device) {
+        Ok(true) => Content::Empty,
+        Ok(false) => Content::Unknown,
+        Err(error) => Content::Unreadable { reason: format!("reading `{}`: {error}", device.display()) },
     };
     match ask(device) {
-        Ok(Some(content)) => content,
-        Ok(None) if is_zero => Content::Empty,
-        Ok(None) => Content::Unknown,
+        Ok(found) => found.unwrap_or_else(is_empty),
         Err(error) => Content::Unreadable { reason: error.to_string() },
     }
 }
@@ -48,17 +49,26 @@ fn is_zero(device: &Path) -> io::Result<bool> {
     if size == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has no size"));
     }
-    let end = size.saturating_sub(SAMPLE_BYTES as u64);
+    let end = size.saturating_sub(SAMPLE_BYTES);
     // Both, also where the first already decides: a device that can be read in part is not readable.
     let (first, last) = (sample_is_zero(&mut device, 0)?, sample_is_zero(&mut device, end)?);
     Ok(first && last)
 }
 
+/// Reads the whole sample, also where its first bytes already decide.
 fn sample_is_zero(device: &mut File, from: u64) -> io::Result<bool> {
-    let mut sample = Vec::with_capacity(SAMPLE_BYTES);
     device.seek(SeekFrom::Start(from))?;
-    device.take(SAMPLE_BYTES as u64).read_to_end(&mut sample)?;
-    Ok(sample.iter().all(|byte| *byte == 0))
+    let mut sample = device.take(SAMPLE_BYTES);
+    let mut buffer = [0; READ_BYTES];
+    let mut is_zero = true;
+    loop {
+        match sample.read(&mut buffer) {
+            Ok(0) => return Ok(is_zero),
+            Ok(read) => is_zero &= buffer[..read].iter().all(|byte| *byte == 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// What `blkid` finds by reading the device itself (`-p`), without its cache.
