@@ -1,18 +1,25 @@
 //! Plays the EEPROM of a Raspberry Pi 5 on the files of a disk: which partition, kernel and command line it boots.
 //!
 //! Written from Raspberry Pi's documentation and release notes, not from what the appliance writes, so that a
-//! misunderstanding of ours shows. Where reality is not documented it is the stricter of the two. Must never guess a
-//! file that is not there, nor write to the disk.
+//! misunderstanding of ours shows. Where reality is not documented it is the stricter of the two. It updates
+//! itself as a real one does. Must never guess a file that is not there, nor write to the disk.
 
 mod autoboot;
 mod config_txt;
+pub mod image;
 mod lines;
+mod update;
+
+use std::borrow::Cow;
 
 pub use autoboot::AUTOBOOT_BYTES_MAX;
 pub use config_txt::{Config, DEVICE_TREE, NotPlayed};
 
 use autoboot::Autoboot;
 use lines::Situation;
+
+/// The settings that Raspberry Pi delivers boards with.
+const SETTINGS: &str = "[all]\nBOOT_UART=1\nBOOT_ORDER=0xf461\nNET_INSTALL_AT_POWER_ON=1\n";
 
 /// How many partitions the walk looks at.
 const WALK_MAX: u32 = 8;
@@ -29,34 +36,50 @@ pub trait BootFiles {
     fn read(&mut self, number: u32, path: &str) -> Result<Vec<u8>, String>;
 }
 
-/// A release of the EEPROM, by what it knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A board's EEPROM: its release, by what it knows, and what else it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Eeprom {
     /// Its build date, as the board reports it: seconds since 1970.
     pub build_timestamp: u32,
     /// The text of `chosen/bootloader/version`. A real one is a hash.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// `PARTITION_WALK`: the default since 2025-08-13.
     pub partition_walk: bool,
     /// Knows `[boot_partition=N]` in config.txt: since 2025-03-10.
     pub boot_partition_filter: bool,
+    /// Its settings, as `rpi-eeprom-config` would show them.
+    pub settings: Cow<'static, str>,
+    /// The time of its last update by itself, as the file with the digest named it; 0 if there was none.
+    pub update_timestamp: u32,
+    /// SHA-256 of the image in it, in hexadecimal digits; None where no image is played, which differs from any.
+    pub image: Option<String>,
+    /// Whether nothing can be written to it.
+    pub write_protected: bool,
 }
 
 impl Eeprom {
     /// The release of 2025-12-08.
     pub const CURRENT: Self = Self {
         build_timestamp: 1_765_152_000,
-        version: "virtual Pi, as of 2025-12-08",
+        version: Cow::Borrowed("virtual Pi, as of 2025-12-08"),
         partition_walk: true,
         boot_partition_filter: true,
+        settings: Cow::Borrowed(SETTINGS),
+        update_timestamp: 0,
+        image: None,
+        write_protected: false,
     };
 
     /// The release of 2024-09-23, which boards were sold with: no walk, no `[boot_partition=N]`.
     pub const OF_2024: Self = Self {
         build_timestamp: 1_727_049_600,
-        version: "virtual Pi, as of 2024-09-23",
+        version: Cow::Borrowed("virtual Pi, as of 2024-09-23"),
         partition_walk: false,
         boot_partition_filter: false,
+        settings: Cow::Borrowed(SETTINGS),
+        update_timestamp: 0,
+        image: None,
+        write_protected: false,
     };
 }
 
@@ -99,6 +122,24 @@ pub struct Boot {
     pub log: Vec<String>,
 }
 
+/// What the EEPROM does with a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It boots.
+    Boot(Boot),
+    /// It updates itself, and the board resets.
+    Update(Update),
+}
+
+/// An update of the EEPROM by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// What it is then.
+    pub eeprom: Eeprom,
+    /// What was tried, in words.
+    pub log: Vec<String>,
+}
+
 /// Why nothing boots. A real EEPROM would go on to the next boot mode, or blink.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoBoot {
@@ -116,6 +157,18 @@ pub enum NoBoot {
         /// What is missing.
         problem: String,
     },
+    /// The EEPROM does the same over and over.
+    #[error("the EEPROM never boots: {what}; look at the files that it updates itself from")]
+    Forever {
+        /// What it does.
+        what: String,
+    },
+    /// The EEPROM has installed something that is no EEPROM.
+    #[error("the EEPROM has installed what is none ({problem}), and starts nothing any more; restore it with Imager")]
+    Ruined {
+        /// What is wrong with the image.
+        problem: String,
+    },
     /// config.txt has a setting that the bench does not play.
     #[error(transparent)]
     NotPlayed(#[from] NotPlayed),
@@ -123,7 +176,7 @@ pub enum NoBoot {
 
 /// A boot under way.
 struct Attempt<'a> {
-    eeprom: Eeprom,
+    eeprom: &'a Eeprom,
     files: &'a mut dyn BootFiles,
     serial: u64,
     tryboot: bool,
@@ -137,7 +190,7 @@ impl Eeprom {
     ///
     /// # Errors
     /// If nothing can be booted, or not as a Pi would.
-    pub fn boot(self, files: &mut dyn BootFiles, serial: u64, reset: Reset) -> Result<Boot, NoBoot> {
+    pub fn boot(&self, files: &mut dyn BootFiles, serial: u64, reset: Reset) -> Result<Outcome, NoBoot> {
         let first = (1..=WALK_MAX).find(|number| files.is_fat(*number)).unwrap_or(1);
         let tryboot = reset.tryboot;
         let mut attempt = Attempt { eeprom: self, files, serial, tryboot, config_name: "config.txt", log: vec![] };
@@ -169,14 +222,17 @@ impl Attempt<'_> {
     }
 
     /// The partition that was asked for, and with the walk the ones after it, up to the eighth and around.
-    fn load(mut self, asked: u32) -> Result<Boot, NoBoot> {
+    fn load(mut self, asked: u32) -> Result<Outcome, NoBoot> {
         let others = (asked.saturating_add(1)..=WALK_MAX).chain(1..asked.min(WALK_MAX + 1));
         let candidates: Vec<u32> =
             std::iter::once(asked).chain(others.filter(|_| self.eeprom.partition_walk)).collect();
         for number in candidates {
-            if let Some(config) = self.bootable(number)? {
-                return self.files_of(number, config, number != asked);
-            }
+            let Some(config) = self.bootable(number)? else { continue };
+            let new = self.eeprom.update(self.files, (number, &config), self.serial, &mut self.log)?;
+            return match new {
+                Some(eeprom) => Ok(Outcome::Update(Update { eeprom, log: self.log })),
+                None => self.files_of(number, config, number != asked).map(Outcome::Boot),
+            };
         }
         Err(NoBoot::Nothing { log: self.log })
     }
@@ -220,4 +276,4 @@ impl Attempt<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -26,7 +26,7 @@ pub use qmp::{Event, Qmp, QmpError};
 pub use run::Run;
 
 use crate::disk::DiskImage;
-use crate::eeprom::{Boot, Eeprom, Reset};
+use crate::eeprom::{Boot, BootFiles, Eeprom, NoBoot, Outcome, Reset};
 
 /// How the board reaches a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,9 @@ pub struct Board {
     pub serial: u64,
     /// Its EEPROM.
     pub eeprom: Eeprom,
+    /// Whether flag and partition of the last reset outlast the one after an update of the EEPROM. That is not
+    /// documented; that they do not is the harder case for whoever restarted into a trial.
+    pub flag_survives_update: bool,
     /// Processors; a Pi 5 has four, and two keep a small host responsive.
     pub cpus: u8,
     /// Memory in MiB.
@@ -124,6 +127,7 @@ impl Board {
         Self {
             serial: 0x1000_0000_c0de_ab12,
             eeprom: Eeprom::CURRENT,
+            flag_survives_update: false,
             cpus: 2,
             memory_mib: 1024,
             boot_disk: Disk::new(image, Bus::Nvme, "LUCID-BOOT"),
@@ -135,6 +139,27 @@ impl Board {
             lifetime: Duration::from_secs(900),
         }
     }
+}
+
+/// The most updates of the EEPROM in one start: more would be two releases that install each other for ever.
+const EEPROM_UPDATES_MAX: u32 = 4;
+
+/// Plays the EEPROM of `board` from `reset` on until it boots something. If it updates itself, the board keeps that.
+fn start(board: &mut Board, files: &mut dyn BootFiles, mut reset: Reset) -> Result<Boot, NoBoot> {
+    let mut log = vec![];
+    for _ in 0..=EEPROM_UPDATES_MAX {
+        match board.eeprom.boot(files, board.serial, reset)? {
+            Outcome::Boot(boot) => return Ok(Boot { log: [log, boot.log].concat(), ..boot }),
+            Outcome::Update(update) => {
+                log.extend(update.log);
+                board.eeprom = update.eeprom;
+                if !board.flag_survives_update {
+                    reset = Reset::default();
+                }
+            }
+        }
+    }
+    Err(NoBoot::Forever { what: log.join("; ") })
 }
 
 /// A board on the bench, with what it keeps between boots.
@@ -177,13 +202,13 @@ impl Pi {
         }
     }
 
-    /// What the EEPROM would boot now after `reset`, without booting it.
+    /// What the EEPROM would boot now after `reset`, without booting it; if it would update itself, after that.
     ///
     /// # Errors
     /// If it finds nothing to boot.
     pub fn look(&self, reset: Reset) -> Result<Boot, MachineError> {
         let mut files = DiskImage::open(&self.board.boot_disk.image)?;
-        Ok(self.board.eeprom.boot(&mut files, self.board.serial, reset)?)
+        Ok(start(&mut self.board.clone(), &mut files, reset)?)
     }
 
     fn boot(&mut self, reset: Reset) -> Result<Run, MachineError> {
@@ -192,7 +217,8 @@ impl Pi {
             return Err(MachineError::Record { serial: disk.serial.clone() });
         }
         self.boots += 1;
-        let boot = self.look(reset)?;
+        let mut files = DiskImage::open(&self.board.boot_disk.image)?;
+        let boot = start(&mut self.board, &mut files, reset)?;
         let memory = match self.memory.take() {
             Some(memory) => memory,
             None => qemu::memory()?,

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use lucid_layout::cmdline::{self, Verity};
 use lucid_layout::disk::AUTOBOOT_LABEL;
-use lucid_layout::{Digest, Partition, Profile, Release, Slot, autoboot, files, provisioning};
+use lucid_layout::{Digest, EepromRelease, Partition, Profile, Release, Slot, autoboot, files, provisioning};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::boot_files::{self, FatFile};
 use crate::compress::{Sum, compress};
+use crate::eeprom::{self, Carried};
 use crate::error::Error;
 use crate::fat::Volume;
 use crate::inputs::{Inputs, Quality};
@@ -53,11 +54,15 @@ pub fn build(inputs: &Inputs, progress: &mut dyn FnMut(&str)) -> Result<Built, E
     inputs.check()?;
     fs::create_dir_all(&inputs.out).map_err(Error::file("make", &inputs.out))?;
     progress("looking at the boot files and the root tree");
-    let boot_files = boot_files::collect(inputs)?;
+    let mut boot_files = boot_files::collect(inputs)?;
+    let eeprom = eeprom::collect(inputs)?;
     root_tree::check(inputs)?;
     // Beside the results, so that they only need to be renamed.
     let work = tempfile::Builder::new().prefix(".lucid-image-").tempdir_in(&inputs.out);
     let work = work.map_err(Error::file("make a folder in", &inputs.out))?;
+    if let Some(eeprom) = &eeprom {
+        boot_files.extend(eeprom.write(work.path())?);
+    }
     let parts = make_parts(inputs, boot_files, work.path(), progress)?;
     progress("putting the disk together");
     let image = work.path().join(inputs.name(".img"));
@@ -66,7 +71,7 @@ pub fn build(inputs: &Inputs, progress: &mut dyn FnMut(&str)) -> Result<Built, E
     let compressed = work.path().join(inputs.name(".img.zst"));
     let sums = compress(&image, &compressed, inputs.quality.zstd_level())?;
     progress("listing what is in it");
-    write_lists(inputs, sums, work.path())?;
+    write_lists(inputs, eeprom.as_ref().map(Carried::release), sums, work.path())?;
     publish(inputs, work.path())?;
     Ok(Built {
         image: inputs.out.join(inputs.name(".img")),
@@ -187,7 +192,12 @@ fn written(work: &Path, name: &str, bytes: &[u8]) -> Result<FatFile, Error> {
 /// The endings of everything that is published, the image last: who finds it finds the others.
 const ENDINGS: [&str; 5] = [".img.zst", ".sha256", ".imager.json", ".sbom.json", ".img"];
 
-fn write_lists(inputs: &Inputs, (image, compressed): (Sum, Sum), work: &Path) -> Result<(), Error> {
+fn write_lists(
+    inputs: &Inputs,
+    eeprom: Option<&EepromRelease>,
+    (image, compressed): (Sum, Sum),
+    work: &Path,
+) -> Result<(), Error> {
     let line = |sum: Sum, ending: &str| format!("{}  {}\n", sum.sha256, inputs.name(ending));
     let sums = line(compressed, ".img.zst") + &line(image, ".img");
     write_file(&work.join(inputs.name(".sha256")), sums.as_bytes())?;
@@ -196,7 +206,7 @@ fn write_lists(inputs: &Inputs, (image, compressed): (Sum, Sum), work: &Path) ->
     if inputs.quality == Quality::Test && inputs.packages.is_none() && inputs.cargo_manifest.is_none() {
         return Ok(());
     }
-    let document = sbom::document(inputs, image)?;
+    let document = sbom::document(inputs, eeprom, image)?;
     write_file(&work.join(inputs.name(".sbom.json")), format!("{document:#}\n").as_bytes())
 }
 

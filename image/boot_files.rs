@@ -92,7 +92,11 @@ fn check(file: &FatFile, inputs: &Inputs, problems: &mut Vec<String>) -> Result<
     }
     match file.name.as_str() {
         files::KERNEL => problems.extend(kernel_problem(&bytes).map(|what| format!("`{path}` {what}"))),
-        files::CONFIG_TXT => problems.extend(config_txt::problems(&String::from_utf8_lossy(&bytes))),
+        files::CONFIG_TXT => {
+            let text = String::from_utf8_lossy(&bytes);
+            problems.extend(config_txt::problems(&text));
+            problems.extend(config_txt::eeprom_problem(&text).filter(|_| inputs.eeprom.is_some()));
+        }
         name if name.ends_with(".dtb") && !is_device_tree(&bytes) => {
             problems.push(format!("`{path}` is cut short, or no device tree"));
         }

@@ -38,6 +38,16 @@ pub(crate) fn problems(text: &str) -> Vec<String> {
     problems
 }
 
+/// What keeps the firmware from installing an EEPROM that the image carries.
+pub(crate) fn eeprom_problem(text: &str) -> Option<String> {
+    let (_, _, value) = settings(text).filter(|(_, key, _)| *key == "bootloader_update").last()?;
+    (value == "0").then(|| {
+        "config.txt: `bootloader_update=0` keeps the firmware from installing the EEPROM that the image carries; take \
+         it out, or leave `--eeprom` out"
+            .to_owned()
+    })
+}
+
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }

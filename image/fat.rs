@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::boot_files::FatFile;
 use crate::error::Error;
-use crate::tool::{MCOPY, MKFS_VFAT, MMD, MSHOWFAT, MTYPE, Run};
+use crate::tool::{MCOPY, MDIR, MKFS_VFAT, MMD, MSHOWFAT, MTYPE, Run};
 
 /// What tells one FAT file system from another.
 pub(crate) struct Volume {
@@ -56,6 +56,12 @@ fn in_image(tool: Run, disk: &Path, start_bytes: u64) -> Run {
 /// Reads the file `name` of the file system that begins at `start_bytes` of `disk`.
 pub(crate) fn read(disk: &Path, start_bytes: u64, name: &str) -> Result<Vec<u8>, Error> {
     in_image(MTYPE.args(["-i"]), disk, start_bytes).arg(format!("::{name}")).bytes()
+}
+
+/// Whether the file `name` lies at the top of the file system that begins at `start_bytes` of `disk`.
+pub(crate) fn has(disk: &Path, start_bytes: u64, name: &str) -> Result<bool, Error> {
+    let said = in_image(MDIR.args(["-b", "-i"]), disk, start_bytes).arg("::").text()?;
+    Ok(said.lines().any(|line| line.strip_prefix("::/") == Some(name)))
 }
 
 /// First and last cluster of a file that lies in one piece; None if it does not.

@@ -28,6 +28,8 @@ pub struct Inputs {
     pub overlays: Option<PathBuf>,
     /// The firmware's settings.
     pub config_txt: PathBuf,
+    /// The EEPROM's release that the image shall carry, for the firmware to install once the owner consents.
+    pub eeprom: Option<PathBuf>,
     /// Folders whose files must have arrived in the root tree.
     pub overlay: Vec<Overlay>,
     /// The root keys that the image shall trust for updates, put at [`lucid_layout::paths::UPDATE_ROOT`]. None: what

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use lucid_layout::cmdline::{self, Verity};
 use lucid_layout::provisioning::is_consumed;
-use lucid_layout::{Partition, Provisioning, Release, Slot, autoboot, files};
+use lucid_layout::{EepromRelease, Partition, Provisioning, Release, Slot, autoboot, files};
 use zeroize::Zeroizing;
 
 use crate::disk::{self, Extent};
 use crate::error::Error;
-use crate::fat;
+use crate::update::date;
+use crate::{eeprom, fat};
 
 /// What an image or device holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct SlotContent {
     pub release: Release,
     /// The root that its command line names.
     pub verity: Verity,
+    /// The EEPROM's release that it carries.
+    pub eeprom: Option<EepromRelease>,
 }
 
 /// What became of the provisioning file.
@@ -79,7 +82,7 @@ pub(crate) fn slot_content(path: &Path, slot: Slot, start_bytes: u64) -> Result<
     if named != slot {
         return Err(Error::no_image(path, format!("{} is slot {}'s", slot.cmdline_file(), named.letter())));
     }
-    Ok(SlotContent { release, verity })
+    Ok(SlotContent { release, verity, eeprom: eeprom::facts(path, start_bytes)? })
 }
 
 fn provisioning(path: &Path, start_bytes: u64) -> Result<ProvisioningState, Error> {
@@ -104,10 +107,13 @@ impl fmt::Display for Inspection {
             Some(slot) => writeln!(f, "autoboot.txt commits slot {}", slot.letter())?,
             None => writeln!(f, "autoboot.txt is damaged")?,
         }
-        for (slot, SlotContent { release, verity }) in &self.slots {
+        for (slot, SlotContent { release, verity, eeprom }) in &self.slots {
             writeln!(f, "slot {}       version {}", slot.letter(), release.version)?;
             writeln!(f, "             build {}", release.build_id)?;
             writeln!(f, "             root hash {} over {} blocks", verity.root_hash, verity.data_blocks)?;
+            if let Some(EepromRelease { build_s, version, .. }) = eeprom {
+                writeln!(f, "             carries the EEPROM of {}, {}", date(*build_s), version.escape_debug())?;
+            }
         }
         match &self.provisioning {
             ProvisioningState::Untouched => writeln!(f, "lucid.toml is untouched"),

@@ -10,6 +10,7 @@ mod boot_files;
 mod compress;
 mod config_txt;
 mod disk;
+mod eeprom;
 mod elf;
 mod erofs;
 mod error;

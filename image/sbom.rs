@@ -3,6 +3,7 @@
 mod crates;
 mod packages;
 
+use lucid_layout::EepromRelease;
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
@@ -32,7 +33,7 @@ enum License {
 }
 
 /// The document.
-pub(crate) fn document(inputs: &Inputs, image: Sum) -> Result<Value, Error> {
+pub(crate) fn document(inputs: &Inputs, eeprom: Option<&EepromRelease>, image: Sum) -> Result<Value, Error> {
     let mut components = Vec::new();
     if let Some(manifest) = &inputs.cargo_manifest {
         components.extend(crates::list(manifest)?);
@@ -40,6 +41,7 @@ pub(crate) fn document(inputs: &Inputs, image: Sum) -> Result<Value, Error> {
     if let Some(list) = &inputs.packages {
         components.extend(packages::list(list)?);
     }
+    components.extend(eeprom.map(firmware));
     components.sort_by(|one, other| one.purl.cmp(&other.purl));
     components.dedup_by(|one, other| one.purl == other.purl);
     let version = &inputs.version;
@@ -62,6 +64,13 @@ pub(crate) fn document(inputs: &Inputs, image: Sum) -> Result<Value, Error> {
         "components": components.iter().map(component).collect::<Vec<_>>(),
         "dependencies": components.iter().map(dependencies).collect::<Vec<_>>(),
     }))
+}
+
+/// The EEPROM's release, which no list of packages tells byte for byte.
+fn firmware(release: &EepromRelease) -> Component {
+    let (name, version) = ("pi5-eeprom".to_owned(), release.version.clone());
+    let (purl, sha256) = (format!("pkg:generic/{name}@{version}"), Some(release.sha256.to_string()));
+    Component { name, version, purl, license: None, sha256, depends_on: vec![] }
 }
 
 fn component(component: &Component) -> Value {

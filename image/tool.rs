@@ -20,6 +20,7 @@ pub(crate) const VERITYSETUP: Tool = Tool { name: "veritysetup", package: "crypt
 pub(crate) const MKFS_VFAT: Tool = Tool { name: "mkfs.vfat", package: "dosfstools" };
 pub(crate) const MCOPY: Tool = Tool { name: "mcopy", package: "mtools" };
 pub(crate) const MMD: Tool = Tool { name: "mmd", package: "mtools" };
+pub(crate) const MDIR: Tool = Tool { name: "mdir", package: "mtools" };
 pub(crate) const MTYPE: Tool = Tool { name: "mtype", package: "mtools" };
 pub(crate) const MSHOWFAT: Tool = Tool { name: "mshowfat", package: "mtools" };
 pub(crate) const CP: Tool = Tool { name: "cp", package: "coreutils" };

@@ -17,6 +17,7 @@ pub(crate) mod trusted;
 
 pub use bundle::{AuthorityFiles, BundleInputs, bundle, sign as sign_bundle};
 pub use channel::channel;
+pub(crate) use describe::date;
 pub use describe::moment;
 pub use error::UpdateError;
 pub use keys::{keygen, read_key};

@@ -7,13 +7,13 @@ use lucid_layout::{Slot, files};
 use crate::disk;
 use crate::error::{Error, refuse};
 use crate::inspect::{Inspection, inspect};
-use crate::{fat, verity};
+use crate::{eeprom, fat, verity};
 
 /// Checks an image or device, and returns what it holds.
 ///
 /// # Errors
 /// With everything that is wrong: autoboot.txt, release and command line that name different roots, a byte of a root
-/// that was changed.
+/// or of a carried EEPROM that was changed.
 pub fn verify(path: &Path) -> Result<Inspection, Error> {
     let inspection = inspect(path)?;
     let mut problems = Vec::new();
@@ -26,6 +26,7 @@ pub fn verify(path: &Path) -> Result<Inspection, Error> {
         }
     }
     problems.extend(damaged_roots(path, &inspection)?);
+    problems.extend(damaged_eeproms(path, &inspection)?);
     problems.extend(other_default(path)?);
     refuse("the image", problems)?;
     Ok(inspection)
@@ -45,6 +46,17 @@ fn damaged_roots(path: &Path, inspection: &Inspection) -> Result<Vec<String>, Er
             }
             Err(error) => return Err(error),
         }
+    }
+    Ok(problems)
+}
+
+fn damaged_eeproms(path: &Path, inspection: &Inspection) -> Result<Vec<String>, Error> {
+    let table = disk::read_table(path)?;
+    let mut problems = Vec::new();
+    for (slot, content) in &inspection.slots {
+        let Some(facts) = &content.eeprom else { continue };
+        let found = eeprom::problems(path, table[&slot.boot()].start_bytes, facts)?;
+        problems.extend(found.iter().map(|what| format!("slot {}: the EEPROM that it carries: {what}", slot.letter())));
     }
     Ok(problems)
 }

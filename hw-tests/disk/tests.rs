@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::eeprom::{DEVICE_TREE, Eeprom, NoBoot, Reset};
+use crate::eeprom::{DEVICE_TREE, Eeprom, NoBoot, Outcome, Reset};
 
 const MIB: u64 = 1024 * 1024;
 const AUTOBOOT: &str = "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n";
@@ -16,7 +16,13 @@ fn image(folder: &Path) -> PathBuf {
         disk.add_partition(name, 8 * MIB, gpt::partition_types::BASIC, 0, Some(2048)).unwrap();
     }
     disk.write().unwrap();
-    let files = [("config.txt", "cmdline=c"), (DEVICE_TREE, "d"), ("kernel_2712.img", "k"), ("c", "quiet\n")];
+    let files = [
+        ("config.txt", "cmdline=c"),
+        (DEVICE_TREE, "d"),
+        ("kernel_2712.img", "k"),
+        ("c", "quiet\n"),
+        ("PIEEPROM.SIG", "of one entry"),
+    ];
     fat(&path, 1, &[("autoboot.txt", AUTOBOOT)]);
     fat(&path, 2, &files);
     fat(&path, 3, &files);
@@ -44,7 +50,10 @@ fn overwrite(path: &Path, position: u64, bytes: &[u8]) {
 
 fn booted(path: &Path, tryboot: bool) -> Result<u32, NoBoot> {
     let mut disk = DiskImage::open(path).unwrap();
-    Eeprom::CURRENT.boot(&mut disk, 1, Reset { tryboot, partition: 0 }).map(|boot| boot.partition)
+    match Eeprom::CURRENT.boot(&mut disk, 1, Reset { tryboot, partition: 0 })? {
+        Outcome::Boot(boot) => Ok(boot.partition),
+        Outcome::Update(update) => panic!("{update:?}"),
+    }
 }
 
 #[test]
@@ -54,6 +63,7 @@ fn a_disk_boots_from_the_partition_that_autoboot_names() {
     assert_eq!((booted(&path, false).unwrap(), booted(&path, true).unwrap()), (2, 3));
     let mut disk = DiskImage::open(&path).unwrap();
     assert_eq!(disk.read(2, "c").unwrap(), b"quiet\n");
+    assert_eq!(disk.read(2, "pieeprom.sig").unwrap(), b"of one entry", "names are one in either case");
     assert!(disk.read(2, "nothing").unwrap_err().contains("nothing"));
     assert!(disk.read(7, "c").unwrap_err().contains("no partition 7"));
 }

@@ -27,6 +27,8 @@ pub struct Config {
     pub os_check: bool,
     /// Seconds after which a kernel that has not taken the watchdog over is reset; 0 for never.
     pub kernel_watchdog_s: u64,
+    /// Whether the EEPROM may update itself.
+    pub bootloader_update: bool,
 }
 
 /// A setting that the bench does not play.
@@ -43,6 +45,7 @@ pub(super) fn read(bytes: &[u8], situation: &Situation) -> Result<Config, NotPla
         initramfs: None,
         os_check: true,
         kernel_watchdog_s: 0,
+        bootloader_update: true,
     };
     let mut prefix = String::new();
     for (key, value) in settings(bytes, situation) {
@@ -53,6 +56,7 @@ pub(super) fn read(bytes: &[u8], situation: &Situation) -> Result<Config, NotPla
             "os_check" => config.os_check = value != "0",
             // A number that makes no sense is taken for none, as the firmware does.
             "kernel_watchdog_timeout" => config.kernel_watchdog_s = value.parse().unwrap_or(0),
+            "bootloader_update" => config.bootloader_update = value != "0",
             "os_prefix" => prefix = value,
             "initramfs" => config.initramfs = value.split_whitespace().next().map(str::to_owned),
             "auto_initramfs" if value == "1" => config.initramfs = Some("initramfs_2712".to_owned()),

@@ -13,7 +13,7 @@ type Booted = Option<(u32, String)>;
 
 /// A disk of text files.
 #[derive(Clone, Default)]
-struct Disk(BTreeMap<(u32, String), Vec<u8>>);
+pub(crate) struct Disk(BTreeMap<(u32, String), Vec<u8>>);
 
 impl BootFiles for Disk {
     fn is_fat(&mut self, number: u32) -> bool {
@@ -26,7 +26,7 @@ impl BootFiles for Disk {
 }
 
 impl Disk {
-    fn with(mut self, partition: u32, path: &str, text: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn with(mut self, partition: u32, path: &str, text: impl AsRef<[u8]>) -> Self {
         self.0.insert((partition, path.to_owned()), text.as_ref().to_vec());
         self
     }
@@ -37,7 +37,7 @@ impl Disk {
     }
 
     /// The appliance's: 1 autoboot, 2 and 3 with equal files.
-    fn lucid() -> Self {
+    pub(crate) fn lucid() -> Self {
         [2, 3].into_iter().fold(Self::default().with(1, "autoboot.txt", AUTOBOOT), |disk, partition| {
             disk.with(partition, "config.txt", CONFIG)
                 .with(partition, DEVICE_TREE, "dtb")
@@ -48,13 +48,27 @@ impl Disk {
         })
     }
 
+    /// With a release to install on a partition, as rpi-eeprom-update leaves one.
+    pub(crate) fn armed(self, partition: u32, image: &[u8], time: u32) -> Self {
+        let digest = format!("{}\nts: {time}\n", image::sha256(image));
+        self.with(partition, "pieeprom.upd", image).with(partition, "pieeprom.sig", digest)
+    }
+
     fn autoboot(self, text: impl AsRef<[u8]>) -> Self {
         self.with(1, "autoboot.txt", text)
     }
 }
 
 fn boot(disk: &Disk, reset: Reset) -> Result<Boot, NoBoot> {
-    Eeprom::CURRENT.boot(&mut disk.clone(), SERIAL, reset)
+    Eeprom::CURRENT.boot(&mut disk.clone(), SERIAL, reset).map(booted)
+}
+
+#[track_caller]
+fn booted(outcome: Outcome) -> Boot {
+    match outcome {
+        Outcome::Boot(boot) => boot,
+        Outcome::Update(update) => panic!("{update:?}"),
+    }
 }
 
 /// Partition and command line of a boot without and of one with the flag.
@@ -153,7 +167,8 @@ fn a_bootable_partition_without_its_kernel_is_an_error_and_no_reason_to_walk() {
 
 #[test]
 fn an_eeprom_of_2024_takes_the_default_command_line() {
-    let booted = Eeprom::OF_2024.boot(&mut Disk::lucid(), SERIAL, Reset { tryboot: true, partition: 0 }).unwrap();
+    let outcome = Eeprom::OF_2024.boot(&mut Disk::lucid(), SERIAL, Reset { tryboot: true, partition: 0 }).unwrap();
+    let booted = booted(outcome);
     assert_eq!((booted.partition, booted.cmdline.as_str()), (3, "default"));
 }
 

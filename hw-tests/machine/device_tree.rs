@@ -36,7 +36,7 @@ pub(super) fn write(board: &Board, boot: &Boot, boots: u32, to: &Path) -> Result
 }
 
 /// What is laid over QEMU's tree. The seeds are fresh at each boot: a guest must not make the same keys twice.
-fn overlay(board: &Board, boot: &Boot, boots: u32, random: &[u8; 40]) -> String {
+pub(super) fn overlay(board: &Board, boot: &Boot, boots: u32, random: &[u8; 40]) -> String {
     let ramoops = MEMORY_START + u64::from(board.memory_mib) * 1024 * 1024 - RAMOOPS_BYTES;
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!(" {byte:02x}"));
     let mut text = format!(
@@ -46,12 +46,12 @@ fn overlay(board: &Board, boot: &Boot, boots: u32, random: &[u8; 40]) -> String 
         hex(&random[..32]),
         hex(&random[32..]),
     );
-    let eeprom = board.eeprom;
     let cells = [
         ("partition", boot.partition),
         ("tryboot", u32::from(boot.tryboot)),
         ("boot-mode", board.boot_disk.bus.boot_mode()),
-        ("build-timestamp", eeprom.build_timestamp),
+        ("build-timestamp", board.eeprom.build_timestamp),
+        ("update-timestamp", board.eeprom.update_timestamp),
         // What the current release offers: partition A/B and its friends.
         ("capabilities", 0x7f),
         ("count", boots),
@@ -70,7 +70,7 @@ fn overlay(board: &Board, boot: &Boot, boots: u32, random: &[u8; 40]) -> String 
          \t\tramoops@{ramoops:x} {{\n\t\t\tcompatible = \"ramoops\";\n\
          \t\t\treg = <{:#x} {:#x} 0 {RAMOOPS_BYTES:#x}>;\n\t\t\trecord-size = <{RAMOOPS_RECORD_BYTES:#x}>;\n\
          \t\t\tconsole-size = <{RAMOOPS_CONSOLE_BYTES:#x}>;\n\t\t}};\n\t}};\n}};\n",
-        eeprom.version,
+        board.eeprom.version,
         ramoops >> 32,
         ramoops & 0xffff_ffff,
     );

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::arguments::{self, Inherited};
 use super::*;
+use crate::eeprom::image::Release;
+use crate::eeprom::tests::Disk as EepromDisk;
 
 const FDS: Inherited = Inherited { memory: 10, monitor: 11, probe: 12 };
 
@@ -144,5 +146,104 @@ fn boot() -> Boot {
             if path == "autoboot.txt" { Err("none".to_owned()) } else { Ok(b"quiet".to_vec()) }
         }
     }
-    Eeprom::CURRENT.boot(&mut One, 1, Reset::default()).unwrap()
+    start(&mut Board::new("/image"), &mut One, Reset::default()).unwrap()
+}
+
+const LATER: u32 = 1_779_753_600;
+
+/// A board whose slot B has a later release of the EEPROM to install.
+fn armed() -> (Board, EepromDisk) {
+    let image = Release::of_virtual_pi(LATER).image();
+    (Board::new("/image"), EepromDisk::lucid().armed(3, &image, LATER))
+}
+
+#[test]
+fn an_update_of_the_eeprom_resets_the_board_and_stays() {
+    let trial = Reset { tryboot: true, partition: 0 };
+    for (survives, partition) in [(false, 2), (true, 3)] {
+        let (mut board, mut disk) = armed();
+        board.flag_survives_update = survives;
+        let boot = start(&mut board, &mut disk, trial).unwrap();
+        assert_eq!((boot.partition, boot.tryboot), (partition, survives));
+        let updates = boot.log.iter().filter(|line| line.contains("updates itself")).count();
+        assert_eq!(updates, 1, "{:?}", boot.log);
+        assert_eq!((board.eeprom.build_timestamp, board.eeprom.update_timestamp), (LATER, LATER));
+        let again = start(&mut board, &mut disk, trial).unwrap();
+        assert_eq!(again.partition, 3, "it stays updated, and does it once");
+    }
+}
+
+#[test]
+fn the_partition_that_was_asked_for_is_lost_with_the_flag() {
+    for (survives, partition) in [(false, 2), (true, 3)] {
+        let (mut board, mut disk) = armed();
+        board.flag_survives_update = survives;
+        assert_eq!(start(&mut board, &mut disk, Reset { tryboot: false, partition: 3 }).unwrap().partition, partition);
+    }
+}
+
+#[test]
+fn an_update_stays_even_if_nothing_boots_behind_it() {
+    let (mut board, disk) = armed();
+    let mut disk = disk.with(2, "config.txt", "kernel=none").with(3, "config.txt", "kernel=none");
+    let error = start(&mut board, &mut disk, Reset { tryboot: true, partition: 0 }).unwrap_err();
+    assert!(matches!(error, NoBoot::File { .. }), "{error}");
+    assert_eq!(board.eeprom.build_timestamp, LATER);
+}
+
+/// A disk whose slots hold another release each time that somebody looks.
+struct Restless(EepromDisk, u32);
+
+impl BootFiles for Restless {
+    fn is_fat(&mut self, number: u32) -> bool {
+        self.0.is_fat(number)
+    }
+
+    fn read(&mut self, number: u32, path: &str) -> Result<Vec<u8>, String> {
+        if path == "pieeprom.sig" {
+            self.1 += 1;
+            self.0 = self.0.clone().armed(number, &Release::of_virtual_pi(self.1).image(), self.1);
+        }
+        self.0.read(number, path)
+    }
+}
+
+#[test]
+fn updates_without_end_are_an_error() {
+    let mut board = Board::new("/image");
+    let error = start(&mut board, &mut Restless(EepromDisk::lucid(), LATER), Reset::default()).unwrap_err();
+    assert!(matches!(error, NoBoot::Forever { .. }), "{error}");
+    assert_eq!(board.eeprom.build_timestamp, LATER + 1 + EEPROM_UPDATES_MAX);
+}
+
+#[test]
+fn the_slot_that_is_booted_after_an_update_may_hold_another_one() {
+    let (mut board, disk) = armed();
+    let later = Release::of_virtual_pi(LATER + 1).image();
+    let trial = Reset { tryboot: true, partition: 0 };
+    let boot = start(&mut board, &mut disk.clone().armed(2, &later, LATER + 1), trial).unwrap();
+    assert_eq!((boot.partition, board.eeprom.build_timestamp), (2, LATER + 1), "{:?}", boot.log);
+    let boot = start(&mut Board::new("/image"), &mut disk.armed(2, &later, LATER), trial).unwrap();
+    assert!(boot.log.iter().any(|line| line.contains("is not after")), "{:?}", boot.log);
+}
+
+#[test]
+fn the_device_tree_tells_of_the_eeprom_that_booted() {
+    let (mut board, mut disk) = armed();
+    let tree = |board: &Board, boot: &Boot| device_tree::overlay(board, boot, 1, &[0; 40]);
+    let before = tree(&board, &boot());
+    assert!(
+        before.contains("update-timestamp = <0x0>;") && before.contains("build-timestamp = <0x69361500>;"),
+        "{before}"
+    );
+    let boot = start(&mut board, &mut disk, Reset { tryboot: true, partition: 0 }).unwrap();
+    let after = tree(&board, &boot);
+    let version = Release::of_virtual_pi(LATER).version;
+    for wanted in [
+        format!("build-timestamp = <{LATER:#x}>;"),
+        format!("update-timestamp = <{LATER:#x}>;"),
+        format!("version = \"{version}\";"),
+    ] {
+        assert!(after.contains(&wanted), "{wanted}: {after}");
+    }
 }

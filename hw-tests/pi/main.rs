@@ -1,6 +1,7 @@
 //! `lucid-pi`: boots a disk image on the virtual Pi and shows how far it is.
 
 mod bench;
+mod eeprom;
 mod meet;
 mod run;
 mod terminal;
@@ -26,6 +27,8 @@ enum Command {
     Bench(bench::Bench),
     /// Watch a real Pi start: refuses a board that it was not told, and never writes to it
     Meet(meet::Meet),
+    /// Write an image of the virtual Pi's EEPROM, for a disk image to carry
+    Eeprom(eeprom::Image),
     /// Show what the EEPROM would boot
     Look {
         /// The disk image
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.run(),
         Command::Bench(bench) => bench.bench(),
         Command::Meet(meet) => meet.meet(),
+        Command::Eeprom(image) => image.write(),
         Command::Look { image, tryboot, old_eeprom } => run::look(&image, tryboot, old_eeprom),
     };
     match done {

@@ -40,6 +40,7 @@ mod update;
 #[cfg(test)]
 mod update_cut;
 #[cfg(test)]
+mod update_eeprom;
 mod update_hostile;
 #[cfg(test)]
 mod update_later;

@@ -19,13 +19,13 @@ use lucid_layout::Partition;
 const READ_BYTES: u64 = 1024 * 1024;
 
 /// What the firmware and the running slot's kernel read, and nothing of ours writes but a commit: autoboot.txt, slot A.
-const RUNNING: [Partition; 3] = [Partition::Autoboot, Partition::BootA, Partition::RootA];
+pub(crate) const RUNNING: [Partition; 3] = [Partition::Autoboot, Partition::BootA, Partition::RootA];
 
 /// The other slot.
 const OTHER: [Partition; 2] = [Partition::BootB, Partition::RootB];
 
 /// BLAKE3 of each of these partitions of a disk.
-fn digests(disk: &Path, partitions: &[Partition]) -> Vec<(Partition, String)> {
+pub(crate) fn digests(disk: &Path, partitions: &[Partition]) -> Vec<(Partition, String)> {
     let table = DiskImage::open(disk).unwrap();
     partitions.iter().map(|partition| (*partition, digest(disk, table.place(partition.number()).unwrap()))).collect()
 }

@@ -54,7 +54,7 @@ impl Web {
 }
 
 /// A command of the owner's that goes on while the box restarts.
-fn begin(box_: &Appliance, arguments: &[&str]) -> Child {
+pub(crate) fn begin(box_: &Appliance, arguments: &[&str]) -> Child {
     let arguments = [&["update"], arguments, &["--password-stdin"]].concat();
     let mut command = box_.owner.program(&arguments);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -63,7 +63,7 @@ fn begin(box_: &Appliance, arguments: &[&str]) -> Child {
 }
 
 /// What the command said at its end, which is a good one.
-fn succeeded(child: Child) -> String {
+pub(crate) fn succeeded(child: Child) -> String {
     let done = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(done.status.success(), "{said}\n{}", String::from_utf8_lossy(&done.stderr));

@@ -16,6 +16,7 @@ fn inputs(folder: &Path) -> Inputs {
         dtb: PathBuf::new(),
         overlays: None,
         config_txt: PathBuf::new(),
+        eeprom: None,
         overlay: vec![],
         update_root: None,
         allow_privileged: vec![],

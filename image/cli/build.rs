@@ -24,6 +24,9 @@ pub(super) struct Build {
     /// The firmware's config.txt
     #[arg(long)]
     config_txt: PathBuf,
+    /// Carry this release of the EEPROM (pieeprom-….bin for a Pi 5), which the owner can then have installed
+    #[arg(long, value_name = "FILE")]
+    eeprom: Option<PathBuf>,
     /// Refuse the root tree unless it holds this folder's files, at `/` or the given place; may be repeated
     #[arg(long, value_name = "DIR[:/PREFIX]")]
     overlay: Vec<Overlay>,
@@ -80,6 +83,7 @@ impl Build {
             dtb: self.dtb,
             overlays: self.overlays,
             config_txt: self.config_txt,
+            eeprom: self.eeprom,
             overlay: self.overlay,
             update_root: self.update_root,
             allow_privileged: self.allow_privileged,

@@ -32,3 +32,15 @@ fn each_fault_is_named() {
     }
     assert!(problems("").len() >= 3);
 }
+
+#[test]
+fn an_eeprom_is_carried_only_where_the_firmware_takes_it() {
+    let with = |line: &str| eeprom_problem(&GOOD.replace("dtparam=pciex1", line)).is_some();
+    let fit = ["dtparam=pciex1", "bootloader_update=1", "#bootloader_update=0"];
+    assert_eq!(fit.map(with), [false; 3]);
+    let only_on_trial = "bootloader_update=0\n[tryboot]\nbootloader_update=1\n[all]";
+    assert_eq!(
+        [with("bootloader_update=0"), with("[pi5]\nbootloader_update=0"), with(only_on_trial)],
+        [true, true, false]
+    );
+}

@@ -20,6 +20,9 @@ fn a_fat_file_system_reads_back_and_a_missing_file_is_an_error() {
     for file in &files {
         assert_eq!(read(&image, 0, &file.name).unwrap(), b"1", "{}", file.name);
     }
+    let there = ["one.txt", "two.txt", "folder/", "three.txt", "folder/one.txt", "ONE.TXT", ""];
+    assert_eq!(there.map(|name| has(&image, 0, name).unwrap()), [true, true, true, false, false, false, false]);
+    assert!(matches!(has(&one, 0, "one.txt"), Err(Error::ToolFailed { .. })), "no file system is no empty one");
     assert!(matches!(read(&image, 0, "three.txt"), Err(Error::ToolFailed { .. })));
     let missing = [FatFile::new("x", folder.path().join("none"))];
     assert!(matches!(make(&image, 64 << 20, &volume, &missing, 1_700_000_000), Err(Error::ToolFailed { .. })));

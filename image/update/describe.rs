@@ -32,7 +32,7 @@ pub fn moment(text: &str) -> Option<UnixSeconds> {
 }
 
 /// A time for people, to the second, in UTC.
-pub(super) fn date(second: UnixSeconds) -> String {
+pub(crate) fn date(second: UnixSeconds) -> String {
     let moment = i64::try_from(second).ok().and_then(|second| OffsetDateTime::from_unix_timestamp(second).ok());
     moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| format!("second {second}"))
 }

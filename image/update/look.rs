@@ -10,6 +10,7 @@ use lucid_bundle::{
     BundleId, COMPATIBLE, Channel, ChannelFile, Document as _, DocumentKind, KeyList, Kind, Manifest, Purpose, RootSet,
     Signature, Trust, UnixSeconds, Unpacker, Use, read_header,
 };
+use lucid_layout::EepromRelease;
 
 use super::describe::date;
 use super::error::of;
@@ -28,6 +29,8 @@ pub struct Checked {
     pub manifest: Manifest,
     /// Whether test keys have signed it.
     pub is_test: bool,
+    /// The EEPROM's release that it carries.
+    pub eeprom: Option<EepromRelease>,
 }
 
 /// A file of an update, told by its first bytes.
@@ -147,9 +150,10 @@ pub(super) fn check(path: &Path, mut trust: Trust, now_s: UnixSeconds) -> Result
     let place = |kind: Kind| folder.path().join(kind.to_string());
     unpack(&manifest, reader, path, &place)?;
     let (boot, root) = (place(Kind::Boot), place(Kind::Root));
-    Partitions::check(boot, root, Some(folder))?.compare(&manifest, path)?;
+    let partitions = Partitions::check(boot, root, Some(folder))?;
+    partitions.compare(&manifest, path)?;
     let bytes = manifest.bundle_bytes(&header);
-    Ok(Checked { id: header.id, bytes, manifest, is_test: trust.is_test() })
+    Ok(Checked { id: header.id, bytes, manifest, is_test: trust.is_test(), eeprom: partitions.eeprom })
 }
 
 /// Writes both payloads to files.
@@ -219,6 +223,9 @@ impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "bundle {}\n{:.1} MiB", self.id, mib(self.bytes))?;
         write!(f, "{}{}", Shown(&self.manifest), test_line(self.is_test))?;
+        if let Some(EepromRelease { build_s, version, .. }) = &self.eeprom {
+            writeln!(f, "carries the EEPROM of {}, {}", date(*build_s), version.escape_debug())?;
+        }
         writeln!(f, "every byte is what it should be, and a box with this root set takes it")
     }
 }

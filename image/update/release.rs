@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lucid_bundle::{Kind, Manifest};
 use lucid_layout::cmdline::{BLOCK_BYTES, Verity};
-use lucid_layout::{Release, Slot};
+use lucid_layout::{EepromRelease, Release, Slot};
 use tempfile::TempDir;
 
 use super::error::need;
@@ -37,6 +37,7 @@ pub(super) struct Partitions {
     pub(super) root: PathBuf,
     pub(super) release: Release,
     pub(super) verity: Verity,
+    pub(super) eeprom: Option<EepromRelease>,
     /// Holds the files, if they are copies.
     _folder: Option<TempDir>,
 }
@@ -59,14 +60,16 @@ impl Partitions {
 
     /// Whether the boot partition can start the root, from either slot, and every block of the root is right.
     pub(super) fn check(boot: PathBuf, root: PathBuf, folder: Option<TempDir>) -> Result<Self, Error> {
-        let SlotContent { release, verity } = slot_content(&boot, Slot::A, 0)?;
+        let SlotContent { release, verity, eeprom } = slot_content(&boot, Slot::A, 0)?;
         let other = slot_content(&boot, Slot::B, 0)?;
         need(other.verity == verity, &boot, || "its two command lines name different roots; build it anew".to_owned())?;
         need(release.root_hash == verity.root_hash, &boot, || {
             "its release and its command lines name different roots; build it anew".to_owned()
         })?;
         verity::check(&root, &verity)?;
-        Ok(Self { boot, root, release, verity, _folder: folder })
+        let broken = eeprom.as_ref().map_or_else(|| Ok(vec![]), |facts| crate::eeprom::problems(&boot, 0, facts))?;
+        need(broken.is_empty(), &boot, || format!("the EEPROM that it carries: {}; build it anew", broken.join("; ")))?;
+        Ok(Self { boot, root, release, verity, eeprom, _folder: folder })
     }
 
     /// The root's bytes, without what follows the tree.

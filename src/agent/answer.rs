@@ -62,6 +62,7 @@ impl Answers {
             Request::DiscardUpdate {} => done(self.updates.discard()),
             Request::ReturnToOther { soak_s } => done(self.updates.return_to_other(soak_s)),
             Request::Selftest {} => done(self.updates.selftest()),
+            Request::InstallEeprom { build_s } => done(self.updates.install_eeprom(build_s)),
             Request::Gate { report } => self.updates.gate(&report),
             Request::Channel { file } => match self.updates.channel(&file) {
                 Ok(report) => Reply::Channel(Box::new(report)),

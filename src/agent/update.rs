@@ -14,6 +14,7 @@
 
 mod autoboot;
 mod channel;
+mod eeprom;
 mod evidence;
 mod files;
 mod mailbox;
@@ -36,7 +37,7 @@ use lucid_agent_protocol::{Refusal, RefusalCode, Reply};
 use lucid_bundle::Trust;
 use lucid_device::Reading;
 use lucid_layout::update::{SlotBook, Standing};
-use lucid_layout::{Release, Slot};
+use lucid_layout::{EepromRelease, Release, Slot};
 
 use crate::Config;
 use crate::boot;
@@ -92,6 +93,8 @@ pub(crate) struct Booted {
     pub(crate) trial: bool,
     /// The kernel's id of this boot.
     pub(crate) id: String,
+    /// The settings of the board's EEPROM, where the kernel shows them.
+    pub(crate) eeprom_settings: Option<String>,
 }
 
 /// What changes. What is also on `/state` is there first.
@@ -106,6 +109,8 @@ struct State {
     live: Option<Live>,
     /// What the boot partitions said, until something is written.
     releases: [Option<Reading<Release>>; 2],
+    /// What the running slot carries for the EEPROM, once it was asked.
+    eeprom: Option<Reading<EepromRelease>>,
     /// When the box was last asked to restart on trial.
     armed_at: Option<Instant>,
 }
@@ -148,6 +153,7 @@ impl Updates {
                 slot: report.and_then(|report| report.slot),
                 trial: report.is_some_and(|report| report.trial),
                 id: boot::id(),
+                eeprom_settings: report.and_then(|report| report.eeprom_settings.clone()),
             },
             machine,
             tryboot: Box::new(Mailbox::new()),
@@ -171,6 +177,7 @@ impl Updates {
             remark: (!remarks.is_empty()).then(|| remarks.join("; ")),
             live: None,
             releases: [None, None],
+            eeprom: None,
             armed_at: None,
         };
         let (state, busy) = (Mutex::new(state), AtomicBool::new(false));
@@ -250,6 +257,9 @@ impl Updates {
         let before = self.surroundings.circumstances();
         let before =
             before.map_err(|error| failed(format!("how the box is connected is not known ({error}): try again")))?;
+        if !matches!(purpose, Purpose::Eeprom { .. }) {
+            self.disarm_eeprom();
+        }
         let (armed_in, soak_s) = (self.booted.id.clone(), soak_s.clamp(SOAK_S_MIN, SOAK_S_MAX));
         let former = self.progress();
         tracing::warn!(version = what.version, slot = %what.slot.letter(), ?purpose, "the box restarts on trial");

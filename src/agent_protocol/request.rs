@@ -81,6 +81,13 @@ pub enum Request {
     },
     /// Show that a trial boot works: restart into the other slot and at once back again.
     Selftest {},
+    /// Have the firmware install the EEPROM's release that the running slot carries: restart into the other slot and
+    /// at once back, as a self-test does. Only with the owner's consent: a power cut while the firmware writes leaves
+    /// a board that starts nothing until its EEPROM is restored with Raspberry Pi Imager.
+    InstallEeprom {
+        /// Build date of the release that the owner consents to, in seconds since 1970.
+        build_s: u64,
+    },
     /// How the supervisor is, on a trial.
     Gate {
         /// It.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lucid_device::Reading;
 use lucid_layout::update::Standing;
-use lucid_layout::{Digest, Release, Slot};
+use lucid_layout::{Digest, EepromRelease, Release, Slot};
 use serde::{Deserialize, Serialize};
 
 /// Longest frame of a bundle's bytes. Large enough that a frame's cost does not show, small enough to lie in memory.
@@ -54,6 +54,8 @@ pub struct UpdateReport {
     pub tryboot: TrybootWay,
     /// The EEPROM's build date in seconds since 1970.
     pub eeprom_s: Reading<u64>,
+    /// The EEPROM's release that the running slot carries.
+    pub eeprom: EepromReport,
     /// Epochs below are not installed.
     pub epoch_floor: u64,
     /// What the last self-test showed.
@@ -260,6 +262,32 @@ pub struct Selftest {
     /// Whether the other slot was booted once, and this one after it.
     pub passed: bool,
     /// What was seen, for the owner.
+    pub text: String,
+}
+
+/// How an update of the EEPROM stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EepromReport {
+    /// What the running slot carries.
+    pub carried: Reading<EepromRelease>,
+    /// Why it can't be installed now, if it can't: it, or a newer one, is there; the box must not be changed. At most
+    /// [`WHY_BYTES_MAX`].
+    pub hindrance: Option<String>,
+    /// What became of the last attempt.
+    pub last: Option<EepromAttempt>,
+}
+
+/// What became of an update of the EEPROM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EepromAttempt {
+    /// When it ended, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Build date of what was to be installed, in seconds since 1970.
+    pub build_s: u64,
+    /// Whether the EEPROM then was of that date.
+    pub done: bool,
+    /// What was seen, for the owner, and what to do; at most [`WHY_BYTES_MAX`].
     pub text: String,
 }
 

@@ -14,6 +14,7 @@
 
 mod choose;
 mod desk;
+pub(crate) mod eeprom;
 mod error;
 mod fetch;
 mod gate;

@@ -6,6 +6,7 @@
 //! because the appliance answers again: the former release answers, too.
 
 mod bundle;
+mod eeprom;
 mod error;
 mod follow;
 mod push;
@@ -22,13 +23,14 @@ use crate::error::ClientError;
 use crate::login::{Login, login};
 use crate::secret::Secret;
 use crate::server::Server;
+pub use eeprom::{carried_on, eeprom_text};
 pub use error::UpdateError;
 pub use follow::{Ending, FollowLimits, follow};
 pub use push::push;
 pub use show::update_text;
 pub use status::{
-    Agent, Attempt, Channel, ChannelReport, Fact, Incoming, Offer, Outcome, Phase, Release, Selftest, Settings,
-    SlotReport, Standing, Transfer, Trust, UpdateStatus,
+    Agent, Attempt, Channel, ChannelReport, Eeprom, EepromAttempt, EepromRelease, Fact, Incoming, Offer, Outcome,
+    Phase, Release, Selftest, Settings, SlotReport, Standing, Transfer, Trust, UpdateStatus,
 };
 
 /// The code of a refusal that a fresh log-in lifts.
@@ -63,6 +65,11 @@ pub enum Order {
     Rollback,
     /// Show that a trial boot works.
     Selftest,
+    /// Have the firmware install the EEPROM that the image carries.
+    InstallEeprom {
+        /// The release that the owner consents to: when it was built, in seconds since 1970.
+        build_s: u64,
+    },
 }
 
 impl Order {
@@ -74,6 +81,7 @@ impl Order {
             Self::Discard => "/api/update/discard",
             Self::Rollback => "/api/update/rollback",
             Self::Selftest => "/api/update/selftest",
+            Self::InstallEeprom { .. } => "/api/update/eeprom",
         }
     }
 
@@ -81,6 +89,7 @@ impl Order {
         let when = |word: &str| Some(json!({ "when": word }));
         match self {
             Self::Pull { url } => Some(json!({ "url": url })),
+            Self::InstallEeprom { build_s } => Some(json!({ "build_s": build_s })),
             Self::Install(When::Now) => when("now"),
             Self::Install(When::Quiet) => when("quiet"),
             Self::Install(When::Window) => when("window"),
@@ -96,6 +105,7 @@ impl Order {
             Self::Discard => "discard the update",
             Self::Rollback => "return to the other slot",
             Self::Selftest => "begin the self-test",
+            Self::InstallEeprom { .. } => "have the EEPROM installed",
         }
     }
 }

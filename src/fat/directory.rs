@@ -28,6 +28,8 @@ const PARTS_MAX: u8 = 20;
 pub(super) struct Entry {
     pub(super) cluster: u32,
     pub(super) size: u32,
+    /// Where its short entry begins in the directory, in bytes.
+    pub(super) at: usize,
 }
 
 /// The long name that is being put together, from its end to its beginning.
@@ -42,7 +44,8 @@ struct LongName {
 /// The file `name` in a directory, its case ignored.
 pub(super) fn find(directory: &[u8], name: &str) -> Option<Entry> {
     let mut long = LongName::default();
-    for entry in directory.chunks_exact(ENTRY_BYTES).take_while(|entry| entry[0] != END) {
+    let entries = directory.chunks_exact(ENTRY_BYTES).take_while(|entry| entry[0] != END);
+    for (number, entry) in entries.enumerate() {
         if entry[0] != DELETED && entry[11] & 0x3f == LONG_NAME {
             long = long.with(entry);
             continue;
@@ -50,7 +53,7 @@ pub(super) fn find(directory: &[u8], name: &str) -> Option<Entry> {
         let is_file = entry[0] != DELETED && entry[11] & NO_FILE == 0;
         if is_file && name_of(&long, entry).eq_ignore_ascii_case(name) {
             let cluster = u32::from(u16_at(entry, 26)) | u32::from(u16_at(entry, 20)) << 16;
-            return Some(Entry { cluster, size: u32_at(entry, 28) });
+            return Some(Entry { cluster, size: u32_at(entry, 28), at: number * ENTRY_BYTES });
         }
         long = LongName::default();
     }

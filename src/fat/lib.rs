@@ -90,6 +90,21 @@ pub fn find(device: &(impl ReadAt + ?Sized), name: &str) -> Result<Place, FatErr
     Ok(Place { extents: volume.extents(&clusters), size: u64::from(entry.size) })
 }
 
+/// Where the entry of the file `name`, its case ignored, begins in the root directory: an offset on the volume, in
+/// bytes. The entry has 32 bytes; the first eleven are its short name, the last four its size, little-endian. Of a file
+/// that also has a long name it is the short entry.
+///
+/// # Errors
+/// As [`find`].
+pub fn entry(device: &(impl ReadAt + ?Sized), name: &str) -> Result<u64, FatError> {
+    let volume = Volume::open(device)?;
+    let found = directory::find(&volume.read_directory()?, name);
+    let at = found.ok_or_else(|| FatError::Missing(name.to_owned()))?.at as u64;
+    let clusters = volume.chain(volume.root_cluster, at / volume.cluster_bytes + 1)?;
+    let last = clusters.last().ok_or(FatError::Damaged("the root directory has no cluster"))?;
+    Ok(volume.extents(&[*last])[0].offset + at % volume.cluster_bytes)
+}
+
 /// The file `name`, its case ignored, of the root directory.
 ///
 /// # Errors

@@ -183,3 +183,18 @@ proptest! {
         prop_assert!(entry.is_none() || bytes.len() >= 32);
     }
 }
+
+#[test]
+fn an_entry_can_be_renamed_in_place() {
+    let volume = Volume::new();
+    // More than one cluster of directory entries, so that it is in a later one.
+    (0..60).for_each(|index| volume.put(&format!("another long name {index}.txt"), b"x"));
+    volume.put("EEPROM.BIN", &pattern(3000));
+    let at = entry(&volume.open(), "eeprom.bin").unwrap();
+    assert_eq!(volume.read(at, 11), b"EEPROM  BIN");
+    volume.write(at, b"PIEEPROMUPD");
+    assert_found(&volume, "pieeprom.upd", &pattern(3000));
+    assert!(matches!(entry(&volume.open(), "EEPROM.BIN"), Err(FatError::Missing(_))));
+    volume.put("EMPTY.TXT", b"");
+    assert_eq!(volume.read(entry(&volume.open(), "EMPTY.TXT").unwrap(), 11), b"EMPTY   TXT");
+}

@@ -40,9 +40,9 @@ pub trait Service: Sized + Send + 'static {
     /// [`Ctx::next`], or over [`Ctx::ticked`] where nothing can be asked of the service.
     fn run(&mut self, ctx: &mut Ctx<Self>) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Whether a start that failed so waits for the owner: a disk of another appliance, a key to be entered. The service
-    /// then waits with that as its reason, is tried again as after any failure, and does not keep the box from being
-    /// ready: restarting it would not help, and the dashboard is where the owner reads what to do.
+    /// Whether a start that failed so waits for the owner: a disk of another appliance, a key to be entered. The
+    /// service then waits with that as its reason, is tried again as after any failure, and does not keep the box from
+    /// being ready: restarting it would not help, and the dashboard is where the owner reads what to do.
     fn awaits_owner(_error: &Self::Error) -> bool {
         false
     }

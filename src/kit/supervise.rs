@@ -199,19 +199,7 @@ impl<S: Service> Keeper<S> {
         }
         let life = self.life.clone();
         let (config, deps) = (&self.config, &self.deps);
-        let work = AssertUnwindSafe(async move {
-            let started = tokio::time::timeout(S::START_MAX, S::start(config, deps)).await;
-            let started = started.map_err(|_| Failure::new(late_start::<S>()))?;
-            let mut service = started.map_err(|error| not_started::<S>(&error))?;
-            if ctx.stop.is_cancelled() {
-                // What it waited for has gone while it started: it never ran, and what it lends it takes back.
-                return Ok(());
-            }
-            life.tell(Life::Running);
-            tracing::info!("running");
-            service.run(ctx).await.map_err(|error| Failure::new(chain(&error)))
-        })
-        .catch_unwind();
+        let work = AssertUnwindSafe(async move { live(config, deps, ctx, &life).await }).catch_unwind();
         tokio::pin!(work);
         let watchman = Watchman { gates: &mut self.gates, asked: &mut self.restarts_asked, stop: &self.stop };
         let end = tokio::select! {
@@ -260,6 +248,25 @@ impl<S: Service> Keeper<S> {
             Some(()) = self.restarts_asked.recv() => (),
         };
     }
+}
+
+/// An incarnation, from its start to where it ends by itself or was asked to.
+async fn live<S: Service>(
+    config: &S::Config,
+    deps: &S::Deps,
+    ctx: &mut Ctx<S>,
+    life: &LifeTeller,
+) -> Result<(), Failure> {
+    let started = tokio::time::timeout(S::START_MAX, S::start(config, deps)).await;
+    let started = started.map_err(|_| Failure::new(late_start::<S>()))?;
+    let mut service = started.map_err(|error| not_started::<S>(&error))?;
+    if ctx.stop.is_cancelled() {
+        // What it waited for has gone while it started: it never ran, and what it lends it takes back.
+        return Ok(());
+    }
+    life.tell(Life::Running);
+    tracing::info!("running");
+    service.run(ctx).await.map_err(|error| Failure::new(chain(&error)))
 }
 
 /// What may end an incarnation from outside.

@@ -8,6 +8,7 @@ pub mod boot;
 pub mod cmdline;
 pub mod digest;
 pub mod disk;
+pub mod eeprom;
 pub mod files;
 pub mod paths;
 pub mod provisioning;
@@ -18,6 +19,7 @@ pub mod users;
 
 pub use digest::Digest;
 pub use disk::{Partition, Profile};
+pub use eeprom::EepromRelease;
 pub use provisioning::{Provisioning, ProvisioningError};
 pub use release::Release;
 pub use slot::Slot;

@@ -306,6 +306,8 @@ pub(crate) enum Update {
     Rollback(Restart),
     /// Show that a trial boot works on this board: restart into the other slot and at once back again.
     Selftest(Restart),
+    /// Show the board's EEPROM and the release of it that the image carries, or have that installed.
+    Eeprom(Eeprom),
     /// Give up a bundle that is being sent, or is written and not yet installed.
     Discard(Signed),
 }
@@ -374,5 +376,18 @@ pub(crate) struct Restart {
     pub(crate) signed: Signed,
     /// Do not stay until its end.
     #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Eeprom {
+    #[command(flatten)]
+    pub(crate) signed: Signed,
+    /// Consent to the release that the image carries by the day on which it was built, such as 2026-05-26, have it
+    /// installed, and stay until it is known what became of it. Read first what the command says without this.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) install: Option<String>,
+    /// Do not stay until its end.
+    #[arg(long, requires = "install")]
     pub(crate) no_wait: bool,
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use lucid_bundle::{Kind, Manifest, Trust, Unpacker, read_header};
 use lucid_layout::{Partition, Profile};
 
+use crate::eeprom;
 use crate::fixture::{EPOCH, Inputs, difference, fail, lucid_image, succeed};
 use crate::keys::{Keys, NOT_AFTER};
 
@@ -23,8 +24,12 @@ struct Release {
 
 impl Release {
     fn new() -> Self {
-        let (inputs, keys) = (Inputs::new(), Keys::new("test"));
-        succeed(inputs.build_with(["--update-root", &keys.at("update-root")]));
+        Self::of(Inputs::new(), &[])
+    }
+
+    fn of(inputs: Inputs, more: &[&str]) -> Self {
+        let keys = Keys::new("test");
+        succeed(inputs.build_with(more.iter().copied().chain(["--update-root", &keys.at("update-root")])));
         let image = inputs.path("out/lucid-pi5-1.2.3.img");
         Self { inputs, keys, image }
     }
@@ -216,6 +221,20 @@ fn a_manifest_whose_values_a_box_refuses() {
     ] {
         assert_eq!(release.output(&more).status.code(), Some(2), "{more:?}");
     }
+}
+
+#[test]
+fn a_bundle_of_a_release_with_an_eeprom_says_which_and_one_with_a_broken_eeprom_is_not_made() {
+    let (inputs, arguments) = eeprom::with(&eeprom::sample::image());
+    let release = Release::of(inputs, &arguments.each_ref().map(String::as_str));
+    eeprom::flip(&release.image, Partition::BootA, b"BUILD_TIMESTAMP=177980768");
+    release.refused(release.output(&[]), &["EEPROM.BIN is not the release", "build it anew"]);
+    eeprom::flip(&release.image, Partition::BootA, b"BUILD_TIMESTAMP=177980768");
+    let said = succeed(release.verify(&release.bundle(&[]), &[]));
+    assert!(
+        said.contains(&format!("carries the EEPROM of 2026-05-26T15:01:25Z, {}", eeprom::sample::VERSION)),
+        "{said}"
+    );
 }
 
 #[test]

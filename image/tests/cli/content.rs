@@ -12,7 +12,7 @@ use crate::fixture::{Inputs, difference, lucid_image, succeed, tool, walk};
 use crate::keys::Keys;
 
 /// The bytes of a partition as a file of its own, holes as holes.
-fn part(image: &Path, partition: Partition, to: &Path) -> String {
+pub(crate) fn part(image: &Path, partition: Partition, to: &Path) -> String {
     let (start, length) = (Profile::TEST.start_bytes(partition), Profile::TEST.bytes(partition).unwrap());
     let (from, to) = (image.to_str().unwrap(), to.to_str().unwrap());
     let place =
@@ -23,7 +23,7 @@ fn part(image: &Path, partition: Partition, to: &Path) -> String {
     to.to_owned()
 }
 
-fn mtype(part: &str, name: &str) -> Vec<u8> {
+pub(crate) fn mtype(part: &str, name: &str) -> Vec<u8> {
     let output = std::process::Command::new("mtype").args(["-i", part, &format!("::{name}")]).output().unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
@@ -192,14 +192,19 @@ fn the_list_of_contents_names_crates_and_packages() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     inputs.write("packages", 0o644, b"systemd\t257.7-1\nlibc6\t2.41-12\n");
     let packages = inputs.path("packages");
+    inputs.write("pieeprom.bin", 0o644, &crate::eeprom::sample::image());
+    let eeprom = inputs.path("pieeprom.bin");
     let more = ["--packages", packages.to_str().unwrap(), "--cargo-manifest", manifest];
-    succeed(inputs.build_with(more));
+    succeed(inputs.build_with(more.into_iter().chain(["--eeprom", eeprom.to_str().unwrap()])));
     let text = fs::read_to_string(inputs.path("out/lucid-pi5-1.2.3.sbom.json")).unwrap();
     let list: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&list["bomFormat"], &list["specVersion"]), (&"CycloneDX".into(), &"1.6".into()));
     let components = list["components"].as_array().unwrap();
     let purls: Vec<_> = components.iter().map(|component| component["purl"].as_str().unwrap()).collect();
     let has = |prefix: &str| purls.iter().any(|purl| purl.starts_with(prefix));
+    let eeprom = components.iter().find(|component| component["name"] == "pi5-eeprom").unwrap();
+    assert_eq!(eeprom["version"], crate::eeprom::sample::VERSION);
+    assert_eq!(eeprom["hashes"][0]["content"], sha256(&inputs.path("pieeprom.bin")));
     for wanted in ["pkg:cargo/lucid@", "pkg:cargo/lucid-kit@", "pkg:cargo/tokio@", "pkg:deb/debian/systemd@257.7-1"] {
         assert!(has(wanted), "{wanted}: {purls:?}");
     }

@@ -8,6 +8,8 @@ mod channel;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
+mod eeprom;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod keys;

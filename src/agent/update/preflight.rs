@@ -21,8 +21,17 @@ const TEMPERATURE_MC_MAX: i32 = 82_000;
 const AUTOMATIC_PERIOD_MS: u64 = 24 * 60 * 60 * 1000;
 
 impl Updates {
-    /// Whether the box may be changed at all: it runs what is committed, on enough power, not too hot.
+    /// Whether the box may be changed at all: it runs what is committed, on enough power, not too hot, and its EEPROM
+    /// can start a release on trial.
     pub(super) fn ready_for_change(&self) -> Result<(), Refusal> {
+        self.runs_what_is_kept()?;
+        let found = self.surroundings.conditions();
+        power_and_heat(&found)?;
+        eeprom(&found.eeprom_s)
+    }
+
+    /// The slot that runs is the one that was kept, and no other disk could be taken for this one.
+    pub(super) fn runs_what_is_kept(&self) -> Result<&Slots, Refusal> {
         let slots = self.slots()?;
         let running = runs_what_is_committed(slots)?;
         if self.is_on_trial() || self.booted.slot != Some(running) {
@@ -35,7 +44,7 @@ impl Updates {
             let why = format!("disk `{twin}` has partitions of the same ids, and could be written or booted instead");
             return Err(wrong_state(&(why + ": unplug it")));
         }
-        conditions(&self.surroundings.conditions())
+        Ok(slots)
     }
 
     /// Whether the release is for this box. Gives the slot that it goes into.
@@ -92,16 +101,20 @@ fn runs_what_is_committed(slots: &Slots) -> Result<Slot, Refusal> {
     }
 }
 
-/// Power, heat, EEPROM. What a machine does not measure is in nobody's way, but for the EEPROM: by an old one the box
-/// would not come back.
-fn conditions(found: &Conditions) -> Result<(), Refusal> {
+/// What a machine does not measure is in nobody's way.
+pub(super) fn power_and_heat(found: &Conditions) -> Result<(), Refusal> {
     if found.undervoltage == Reading::Present(true) {
         return Err(refusal("the supply voltage is too low: use a stronger power supply, then try again".to_owned()));
     }
     if let Reading::Present(hottest_mc @ TEMPERATURE_MC_MAX..) = found.hottest_mc {
         return Err(refusal(format!("the box is at {} °C: let it cool down, then try again", hottest_mc / 1000)));
     }
-    match &found.eeprom_s {
+    Ok(())
+}
+
+/// By an old one the box would not come back.
+fn eeprom(build_s: &Reading<u64>) -> Result<(), Refusal> {
+    match build_s {
         Reading::Present(EEPROM_MIN_S..) => Ok(()),
         Reading::Present(_) => Err(refusal(
             "the EEPROM is older than 2025-10-08 and can't start a release on trial: update the EEPROM first"

@@ -3,7 +3,7 @@
 //! Each state is on the disk before its first action, so that whoever finds it after a power cut knows what may have
 //! happened, and no more. JSON, replaced whole. Pure: must never do I/O.
 
-use lucid_agent_protocol::update::{Attempt, Fault, Incoming, Quarantined, Selftest};
+use lucid_agent_protocol::update::{Attempt, EepromAttempt, Fault, Incoming, Quarantined, Selftest};
 use lucid_layout::update::DataFormat;
 use lucid_layout::{Digest, Slot};
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,11 @@ pub(crate) enum Purpose {
     Return,
     /// To see whether a trial boot works; never committed.
     Selftest,
+    /// To let the firmware update the EEPROM; never committed.
+    Eeprom {
+        /// Build date of the release, in seconds since 1970.
+        build_s: u64,
+    },
 }
 
 /// A slot that is or may be tried.
@@ -129,6 +134,9 @@ pub(crate) struct History {
     pub(crate) epoch_floor: u64,
     /// What the last self-test showed.
     pub(crate) selftest: Option<Selftest>,
+    /// What became of the last update of the EEPROM.
+    #[serde(default)]
+    pub(crate) eeprom: Option<EepromAttempt>,
     /// When the last update began that nobody asked for, in milliseconds since 1970.
     pub(crate) automatic_ms: Option<u64>,
     /// When the box was last restarted to get back to the committed slot, in milliseconds since 1970.

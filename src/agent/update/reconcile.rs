@@ -19,6 +19,7 @@ use lucid_agent_protocol::update::{Attempt, Cause, Outcome, Selftest};
 use lucid_layout::update::{DATA, Fallback, SlotBook, Standing};
 use lucid_layout::{Release, Slot};
 
+use super::eeprom;
 use super::evidence::{Evidence, Reached};
 use super::progress::{Candidate, History, Progress, Purpose};
 use super::trial::Failure;
@@ -51,6 +52,8 @@ pub(crate) struct Scene {
     pub(crate) twin: Option<String>,
     /// What a trial left behind, if one was asked for.
     pub(crate) evidence: Evidence,
+    /// The EEPROM's build date, in seconds since 1970.
+    pub(crate) eeprom_s: Option<u64>,
 }
 
 /// What is to be done.
@@ -161,11 +164,13 @@ fn on_trial(scene: &Scene, draft: &mut Draft) {
             let boot_id = scene.boot_id.clone();
             draft.progress = Progress::Trying { what, purpose, armed_in, soak_s, before, boot_id, last: Vec::new() };
             match purpose {
-                Purpose::Selftest => draft.restart = Some(Restart::Plain),
+                Purpose::Selftest | Purpose::Eeprom { .. } => draft.restart = Some(Restart::Plain),
                 Purpose::Update | Purpose::Return => draft.gate = true,
             }
         }
-        Progress::Trying { purpose: Purpose::Selftest, .. } => draft.restart = Some(Restart::Plain),
+        Progress::Trying { purpose: Purpose::Selftest | Purpose::Eeprom { .. }, .. } => {
+            draft.restart = Some(Restart::Plain);
+        }
         Progress::Trying { what, purpose, armed_in, boot_id, last, .. } => {
             let failure = if boot_id == scene.boot_id {
                 let why = "the agent, without which it can't be updated, ended while it was tried".to_owned();
@@ -203,17 +208,27 @@ fn ended(scene: &Scene, draft: &mut Draft) {
 /// What a trial that is over comes to.
 fn conclude(scene: &Scene, draft: &mut Draft, asked: (&Candidate, Purpose, &str), failure: Failure) {
     let (what, purpose, armed_in) = asked;
-    if purpose != Purpose::Selftest {
-        return draft.roll_back(what, purpose, armed_in, failure, scene.now_ms);
+    match purpose {
+        Purpose::Update | Purpose::Return => draft.roll_back(what, purpose, armed_in, failure, scene.now_ms),
+        Purpose::Selftest => draft.history.selftest = Some(self_tested(scene, what, armed_in, failure)),
+        Purpose::Eeprom { build_s } => {
+            draft.history.eeprom = Some(eeprom::concluded(build_s, scene.eeprom_s, &failure.why, scene.now_ms));
+        }
     }
+    if matches!(purpose, Purpose::Selftest | Purpose::Eeprom { .. }) {
+        draft.progress = Progress::Idle;
+    }
+}
+
+/// What a self-test showed.
+fn self_tested(scene: &Scene, what: &Candidate, armed_in: &str, failure: Failure) -> Selftest {
     let is_tried = matches!(scene.progress, Progress::Trying { .. }) || scene.evidence.was_counted(armed_in);
     let passed = is_tried && failure.cause != Cause::Panic && !scene.trial;
     let text = match passed {
         true => format!("slot {:?} was started once, and slot {:?} after it", what.slot, scene.running),
         false => failure.why,
     };
-    draft.history.selftest = Some(Selftest { at_ms: scene.now_ms, passed, text });
-    draft.progress = Progress::Idle;
+    Selftest { at_ms: scene.now_ms, passed, text }
 }
 
 /// A trial that nobody asked for, or whose asking was lost with `/state`, can't be kept.

@@ -27,6 +27,7 @@ impl Updates {
         let (tryboot, eeprom_s) = (self.tryboot.way(), self.surroundings.conditions().eeprom_s);
         // Without slots there is nothing that a floor would be for.
         let epoch_floor = self.epoch_floor().unwrap_or_else(|_| self.state().history.epoch_floor);
+        let eeprom = self.eeprom_report();
         let (is_on_trial, view) = (self.is_on_trial(), self.trial_view());
         let state = self.state();
         UpdateReport {
@@ -41,6 +42,7 @@ impl Updates {
             trust: trust(&state),
             tryboot,
             eeprom_s,
+            eeprom,
             epoch_floor,
             selftest: state.history.selftest.clone(),
         }
@@ -59,7 +61,7 @@ impl Updates {
 fn phase(state: &State, view: Option<View>) -> Phase {
     let of = |what: &super::Candidate, purpose| match purpose {
         Purpose::Update => what.incoming.clone(),
-        Purpose::Return | Purpose::Selftest => None,
+        Purpose::Return | Purpose::Selftest | Purpose::Eeprom { .. } => None,
     };
     match &state.progress {
         Progress::Idle => Phase::Idle {},

@@ -14,6 +14,8 @@ use crate::keeper;
 
 /// The EEPROM's build date: seconds since 1970 in 32 bits, big-endian (Raspberry Pi documentation, "Device tree").
 const EEPROM: &str = "proc/device-tree/chosen/bootloader/build-timestamp";
+/// The time of the EEPROM's last update, by the file with the digest that came with it; the same form.
+const EEPROM_UPDATED: &str = "proc/device-tree/chosen/bootloader/update-timestamp";
 /// IPv4 link-local addresses begin so (RFC 3927).
 const LINK_LOCAL_V4: [u8; 2] = [169, 254];
 /// Scope of an IPv6 address in `/proc/net/if_inet6`: link.
@@ -28,6 +30,8 @@ pub(crate) struct Conditions {
     pub(crate) hottest_mc: Reading<i32>,
     /// The EEPROM's build date in seconds since 1970.
     pub(crate) eeprom_s: Reading<u64>,
+    /// The time of the EEPROM's last update, in seconds since 1970; 0 on a board that never had one.
+    pub(crate) eeprom_updated_s: Reading<u64>,
 }
 
 /// The machine around.
@@ -56,8 +60,8 @@ impl ThisMachine {
         self.root.join(path)
     }
 
-    fn eeprom_s(&self) -> Reading<u64> {
-        let path = self.at(EEPROM);
+    fn of_eeprom(&self, path: &str) -> Reading<u64> {
+        let path = self.at(path);
         match fs::read(&path) {
             Ok(bytes) => match <[u8; 4]>::try_from(bytes) {
                 Ok(bytes) => Reading::Present(u32::from_be_bytes(bytes).into()),
@@ -119,7 +123,8 @@ impl Surroundings for ThisMachine {
         Conditions {
             undervoltage: linux.power().and_then(|power| power.undervoltage_now),
             hottest_mc: linux.thermal_zones().and_then(hottest),
-            eeprom_s: self.eeprom_s(),
+            eeprom_s: self.of_eeprom(EEPROM),
+            eeprom_updated_s: self.of_eeprom(EEPROM_UPDATED),
         }
     }
 

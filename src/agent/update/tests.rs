@@ -3,11 +3,15 @@
 
 mod bundles;
 mod cuts;
+mod eeprom;
 mod faults;
 mod hostile;
 mod interrupted;
 mod rig;
 mod speed;
 mod spoken;
+#[path = "../../fat/tests/volume.rs"]
+#[expect(dead_code, reason = "made for the tests of lucid-fat; these need a part")]
+mod volume;
 mod whole;
 mod world;

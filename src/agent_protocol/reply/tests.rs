@@ -1,6 +1,7 @@
 use lucid_device::{DiskState, Reading, Transport};
 
 use super::*;
+use crate::update::EepromReport;
 use crate::{Adoption, Content, Partition};
 
 fn absent<T>() -> Reading<T> {
@@ -88,6 +89,7 @@ fn a_report_of_updates_gives_up_its_oldest_logs_first() {
         tryboot: TrybootWay::Mailbox,
         eeprom_s: absent(),
         epoch_floor: 0,
+        eeprom: EepromReport { carried: Reading::absent("none"), hindrance: None, last: None },
         selftest: None,
     };
     let shown = |attempts| {

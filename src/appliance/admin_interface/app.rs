@@ -186,6 +186,7 @@ fn administration() -> Router<Shared> {
         .route("/updates/install", post(update::install))
         .route("/updates/rollback", post(update::rollback))
         .route("/updates/selftest", post(update::selftest))
+        .route("/updates/eeprom", post(update::install_eeprom))
         .route("/updates/pull", post(update::pull))
         .route("/updates/check", post(update::check))
         .route("/updates/discard", post(update::discard))

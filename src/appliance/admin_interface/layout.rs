@@ -267,6 +267,7 @@ pub(super) fn notice(done: Option<&str>) -> Option<&'static str> {
              and says below what became of the trial."
         }
         "update-testing" => "Two restarts were ordered. This page says below, after them, what was seen.",
+        "update-eeprom" => "Two restarts were ordered. Leave the power on. This page says below what became of it.",
         "update-checking" => "The channel is being asked for new releases.",
         "update-pulling" => "The bundle is being fetched.",
         "update-discarded" => "What was sent was given up.",

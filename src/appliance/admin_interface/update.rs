@@ -4,6 +4,7 @@
 //! that on every page where somebody looks for the state of the box; what changes the system takes the password again.
 //! Must never: judge a bundle, or hold more of it than a few pieces.
 
+mod eeprom;
 pub(crate) mod show;
 mod take;
 mod words;
@@ -31,6 +32,7 @@ use super::{
     overview::Arrival,
 };
 use crate::update::{UpdateError, UpdateStatus, UpdateUrl, When};
+pub(super) use eeprom::install as install_eeprom;
 pub(super) use show::banner;
 pub(super) use take::take;
 
@@ -89,6 +91,7 @@ pub(super) fn parts(app: &App, who: &Identity) -> Vec<(&'static str, Markup)> {
             },
         ),
         ("update-trust", of_report(show::trust)),
+        ("update-eeprom", report.map(|report| eeprom::section(app, who, report)).unwrap_or_default()),
         ("update-history", of_report(show::history)),
     ]
 }
@@ -106,17 +109,22 @@ fn without_agent(app: &App, status: &UpdateStatus) -> Markup {
 
 /// What an administrator may order now.
 fn order_panels(app: &App, who: &Identity, status: &UpdateStatus, report: &UpdateReport) -> Markup {
-    let is_idle = matches!(report.phase, Phase::Idle {} | Phase::Writing { active: false, .. } | Phase::Written { .. });
     html! {
         div.panels {
             @if let Phase::Written { incoming } = &report.phase { (install_panel(app, who, status, &incoming.version)) }
             @if matches!(report.phase, Phase::Writing { .. } | Phase::Written { .. }) { (discard_panel(app, who)) }
-            @if is_idle && report.running.is_some() && !report.trial {
+            @if may_restart(report) {
                 (return_panel(app, who, report))
                 (selftest_panel(app, who))
             }
         }
     }
+}
+
+/// Whether an order may restart the box now.
+fn may_restart(report: &UpdateReport) -> bool {
+    let is_idle = matches!(report.phase, Phase::Idle {} | Phase::Writing { active: false, .. } | Phase::Written { .. });
+    is_idle && report.running.is_some() && !report.trial
 }
 
 fn install_panel(app: &App, who: &Identity, status: &UpdateStatus, version: &str) -> Markup {

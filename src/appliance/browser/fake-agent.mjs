@@ -16,7 +16,13 @@ function slot(letter, version) {
   return { slot: letter, release: { present: release(version) }, standing };
 }
 
-// What the agent tells at first: slot A runs 1.2.0, slot B holds 1.1.0.
+// The EEPROM that the image carries: of 2026-05-26.
+const EEPROM = {
+  build_s: 1_779_753_600, version: "ef".repeat(20), sha256: BUILD,
+  settings: "[all]\nBOOT_UART=1\nBOOT_ORDER=0xf461\nNET_INSTALL_AT_POWER_ON=0\n",
+};
+
+// What the agent tells at first: slot A runs 1.2.0, slot B holds 1.1.0; the board has the EEPROM of the image.
 function freshReport() {
   return {
     running: "a", trial: false, remark: null, committed: { present: "a" },
@@ -24,7 +30,8 @@ function freshReport() {
     phase: { phase: "idle" }, history: [], quarantine: [],
     trust: { root_version: 1, keys_version: 4, is_test: true, problem: null },
     tryboot: { argument_only: { reason: "there is no mailbox in a virtual machine" } },
-    eeprom_s: { present: 1_760_000_000 }, epoch_floor: 1, selftest: null,
+    eeprom_s: { present: 1_779_753_600 }, epoch_floor: 1, selftest: null,
+    eeprom: { carried: { present: EEPROM }, hindrance: "the board has this EEPROM already", last: null },
   };
 }
 
@@ -71,6 +78,7 @@ export async function fakeAgent(path, bundle, id) {
     install_update: () => ({ reply: "accepted" }),
     return_to_other: () => ({ reply: "accepted" }),
     selftest: () => ({ reply: "accepted" }),
+    install_eeprom: () => ({ reply: "accepted" }),
     discard_update: () => {
       agent.safe = 0;
       agent.report.phase = { phase: "idle" };

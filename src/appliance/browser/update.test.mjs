@@ -156,6 +156,50 @@ test("a release that was taken back is said to be that, on the overview too", as
   assert.notEqual(await page.title(), "hacked");
 });
 
+test("the EEPROM is installed only with consent, and the page says what became of it", async () => {
+  const section = page.getByRole("region", { name: "EEPROM", exact: true });
+  const form = panel("Install the EEPROM of 2026-05-26");
+  const orders = () => agent.asked.filter((request) => request.request === "install_eeprom");
+  // The first thing that the live stream sends takes away what was typed before.
+  const live = () => page.locator("#link-state[data-state=live]").waitFor();
+  const fill = () => form.getByLabel("Your password").fill(PASSWORD);
+  const send = () => form.getByRole("button", { name: "Install the EEPROM" }).click();
+  await page.goto("/updates");
+  await section.getByText("It can't be installed now: The board has this EEPROM already.").waitFor();
+  agent.report = { ...agent.report, eeprom: { ...agent.report.eeprom, hindrance: null } };
+  agent.report.eeprom_s = { present: 1_760_000_000 };
+  await form.getByText("The power must not fail while it writes.").waitFor();
+  await section.getByText("NET_INSTALL_AT_POWER_ON=0").waitFor();
+  await axe("an EEPROM that can be installed");
+  await shoot("updates-eeprom");
+
+  await live();
+  await fill();
+  await send();
+  const consent = form.getByLabel("I have read this and consent");
+  assert.ok(await consent.evaluate((box) => box.validity.valueMissing), "the browser asks for the consent");
+  await consent.evaluate((box) => box.remove());
+  await send();
+  await page.getByRole("alert").filter({ hasText: "tick that you consent" }).waitFor();
+  assert.deepEqual(orders(), []);
+
+  await page.goto("/updates");
+  await live();
+  await consent.check();
+  await fill();
+  await send();
+  await page.waitForURL(/done=update-eeprom/);
+  await page.getByText("Leave the power on.").waitFor();
+  assert.deepEqual(orders(), [{ request: "install_eeprom", build_s: 1_779_753_600 }]);
+  const last = { at_ms: 1_780_000_000_000, build_s: 1_779_753_600, done: false, text: `it was not taken ${HOSTILE}` };
+  agent.report.eeprom = { ...agent.report.eeprom, last };
+  await section.locator(".badge", { hasText: "not installed" }).waitFor();
+  await section.getByText("It was not taken <img").waitFor();
+  await axe("an EEPROM that was not installed");
+  await shoot("updates-eeprom-failed");
+  assert.notEqual(await page.title(), "hacked");
+});
+
 test("dark, and 320 pixels wide", async () => {
   await page.setViewportSize({ width: 320, height: 640 });
   await page.emulateMedia({ colorScheme: "dark" });

@@ -226,6 +226,11 @@ impl Desk {
         self.order(Request::Selftest {}).await
     }
 
+    /// Has the firmware install the carried release of the EEPROM.
+    pub(crate) async fn install_eeprom(&self, build_s: u64) -> Result<(), UpdateError> {
+        self.order(Request::InstallEeprom { build_s }).await
+    }
+
     async fn order(&self, request: Request) -> Result<(), UpdateError> {
         match self.link.ask(request, ORDER_MAX).await? {
             Reply::Accepted | Reply::Done => Ok(()),

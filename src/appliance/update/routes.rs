@@ -74,6 +74,7 @@ pub fn routes(deps: ApiDeps) -> Router {
         .route("/api/update/discard", post(discard))
         .route("/api/update/rollback", post(rollback))
         .route("/api/update/selftest", post(selftest))
+        .route("/api/update/eeprom", post(eeprom))
         .layer(DefaultBodyLimit::max(ORDER_BYTES_MAX));
     let api = Api { deps, streams: Arc::new(Semaphore::new(STREAMS_MAX)) };
     streaming(bundle).merge(orders).with_state(Arc::new(api))
@@ -243,6 +244,24 @@ async fn selftest(
 ) -> Result<(StatusCode, Json<UpdateStatus>), Problem> {
     let work = api.deps.updates.selftest();
     accepted(api.carry_out(&who, &connection, "update self-test", String::new(), work).await)
+}
+
+/// Naming the build is the consent: who does not know what the image carries can't order it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EepromBody {
+    build_s: u64,
+}
+
+async fn eeprom(
+    State(api): Shared,
+    RecentAdmin(who): RecentAdmin,
+    connection: ConnectionInfo,
+    Json(body): Json<EepromBody>,
+) -> Result<(StatusCode, Json<UpdateStatus>), Problem> {
+    let work = api.deps.updates.install_eeprom(body.build_s);
+    let detail = super::eeprom::release_of(body.build_s);
+    accepted(api.carry_out(&who, &connection, "update EEPROM", detail, work).await)
 }
 
 /// It begins: how it goes, the status tells.

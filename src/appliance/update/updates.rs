@@ -117,6 +117,16 @@ impl Updates {
         self.desk()?.selftest().await
     }
 
+    /// Has the firmware install the EEPROM's release that the running slot carries, by a restart there and back.
+    /// Whoever orders it was told what a power cut does meanwhile, and consented to the release that was built at
+    /// `build_s` (seconds since 1970).
+    ///
+    /// # Errors
+    /// See [`UpdateError`]; the agent refuses where it carries another release.
+    pub async fn install_eeprom(&self, build_s: u64) -> Result<(), UpdateError> {
+        self.desk()?.install_eeprom(build_s).await
+    }
+
     pub(super) fn desk(&self) -> Result<Arc<Desk>, UpdateError> {
         Ok(self.desk.get()?)
     }

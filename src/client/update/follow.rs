@@ -72,6 +72,13 @@ pub enum Ending {
         /// What was seen.
         text: String,
     },
+    /// The attempt to install an EEPROM is over.
+    Eeprom {
+        /// Whether the board has it.
+        done: bool,
+        /// What was seen, and what to do.
+        text: String,
+    },
     /// Nobody can say here.
     Unknown {
         /// Why not, and what to do.
@@ -181,6 +188,11 @@ fn ending(before: &UpdateStatus, now: &UpdateStatus) -> Option<Ending> {
     if agent.selftest.is_some() && agent.selftest != former.and_then(|former| former.selftest.clone()) {
         let selftest = agent.selftest.as_ref()?;
         return Some(Ending::Selftest { passed: selftest.passed, text: escaped(&selftest.text) });
+    }
+    if let Some(last) = &agent.eeprom.last
+        && former.and_then(|former| former.eeprom.last.as_ref()) != Some(last)
+    {
+        return Some(Ending::Eeprom { done: last.done, text: escaped(&last.text) });
     }
     let last = former.and_then(|former| former.history.first());
     // The oldest of what is new: what comes after it is about something else.

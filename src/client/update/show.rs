@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::eeprom::eeprom_line;
 use super::status::{
     Agent, Attempt, Channel, Fact, Incoming, Outcome, Phase, Settings, SlotReport, Standing, UpdateStatus,
 };
@@ -63,7 +64,7 @@ pub fn update_text(status: &UpdateStatus) -> String {
     lines.push(format!("by itself: {}", automatic_text(&status.settings)));
     if let Some(agent) = &status.agent {
         lines.extend(trust_lines(agent));
-        lines.push(format!("EEPROM: {}", told(&agent.eeprom_s, |unix_s| date(unix_s.saturating_mul(1000)))));
+        lines.push(format!("EEPROM: {}", eeprom_line(agent)));
         if let Some(selftest) = &agent.selftest {
             let word = if selftest.passed { "passed" } else { "failed" };
             lines.push(format!("self-test {}: {word}: {}", date(selftest.at_ms), escaped(&selftest.text)));
@@ -157,7 +158,7 @@ fn letter(slot: &str) -> String {
     escaped(slot).to_uppercase()
 }
 
-fn told<T>(fact: &Fact<T>, show: impl FnOnce(&T) -> String) -> String {
+pub(super) fn told<T>(fact: &Fact<T>, show: impl FnOnce(&T) -> String) -> String {
     match fact {
         Fact::Present(value) => show(value),
         Fact::Absent { reason } | Fact::Failed { reason } => format!("not known ({})", escaped(reason)),
@@ -165,7 +166,7 @@ fn told<T>(fact: &Fact<T>, show: impl FnOnce(&T) -> String) -> String {
     }
 }
 
-fn date(unix_ms: u64) -> String {
+pub(super) fn date(unix_ms: u64) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
     let time = i64::try_from(unix_ms / 1000).ok().and_then(|unix_s| OffsetDateTime::from_unix_timestamp(unix_s).ok());
     time.and_then(|time| time.format(format).ok()).unwrap_or_else(|| "-".to_owned())

@@ -45,6 +45,8 @@ pub struct Agent {
     pub trust: Trust,
     /// Build date of the EEPROM in seconds since 1970.
     pub eeprom_s: Fact<u64>,
+    /// The EEPROM's release that the running slot carries.
+    pub eeprom: Eeprom,
     /// What the last self-test showed.
     pub selftest: Option<Selftest>,
 }
@@ -263,6 +265,44 @@ pub struct Selftest {
     /// Whether the other slot was booted, and this one after it.
     pub passed: bool,
     /// What was seen.
+    pub text: String,
+}
+
+/// How an update of the EEPROM stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Eeprom {
+    /// What the running slot carries.
+    pub carried: Fact<EepromRelease>,
+    /// Why it can't be installed now, if it can't.
+    pub hindrance: Option<String>,
+    /// What became of the last attempt.
+    pub last: Option<EepromAttempt>,
+}
+
+/// A release of the EEPROM.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EepromRelease {
+    /// When it was built, in seconds since 1970.
+    pub build_s: u64,
+    /// A hash of its sources.
+    #[serde(default)]
+    pub version: String,
+    /// The settings that take the place of those on the board.
+    #[serde(default)]
+    pub settings: String,
+}
+
+/// What became of an update of the EEPROM.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct EepromAttempt {
+    /// When it ended, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Build date of what was to be installed, in seconds since 1970.
+    pub build_s: u64,
+    /// Whether the EEPROM then was of that date.
+    pub done: bool,
+    /// What was seen, and what to do.
     pub text: String,
 }
 

@@ -49,6 +49,7 @@ fn everything_is_shown_and_nothing_reaches_the_terminal_raw() {
             ],
             "trust": { "root_version": 1, "keys_version": 4, "is_test": true, "problem": evil },
             "eeprom_s": { "present": 1_759_881_600 },
+            "eeprom": { "carried": { "present": carried(evil) }, "hindrance": evil, "last": null },
             "selftest": { "at_ms": 1_700_000_000_000_u64, "passed": false, "text": evil },
         },
         "settings": { "automatic": true, "pinned": "1.2.0", "window": "02:00-05:00" },
@@ -65,7 +66,7 @@ fn everything_is_shown_and_nothing_reaches_the_terminal_raw() {
         "no trusted news for 9 days",
         "held back by its makers",
         "TEST KEYS, this is no release",
-        "EEPROM: 2025-10-08",
+        "EEPROM: 2025-10-08, the image carries that of 2026-05-26\n",
         "self-test 2023-11-14 22:13: failed",
         "1.3.0 was tried and taken back",
         "1.2.0 was installed and is kept",
@@ -74,6 +75,80 @@ fn everything_is_shown_and_nothing_reaches_the_terminal_raw() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+/// A release of the EEPROM as the API tells of it.
+fn carried(settings: &str) -> serde_json::Value {
+    json!({ "build_s": 1_779_753_600, "version": "ab".repeat(20), "sha256": "cd".repeat(32), "settings": settings })
+}
+
+/// How an update of the EEPROM stands on a board with one of 2025-10-08.
+fn of_eeprom(eeprom: serde_json::Value) -> UpdateStatus {
+    let agent = json!({ "eeprom_s": { "present": 1_759_881_600 }, "eeprom": eeprom });
+    serde_json::from_value(json!({ "agent": agent })).unwrap()
+}
+
+#[test]
+fn what_an_eeproms_update_does_is_said_before_it_is_ordered() {
+    let settings = "[all]\nBOOT_UART=1\n\u{1b}[2Jevil\n";
+    let free = of_eeprom(json!({ "carried": { "present": carried(settings) }, "hindrance": null, "last": null }));
+    let text = eeprom_text(&free);
+    for part in [
+        "on the board now: 2025-10-08\n",
+        "in the image:     2026-05-26, version abab",
+        "  [all]\n  BOOT_UART=1\n  \\u{1b}[2Jevil\n",
+        "restarts twice",
+        "settings on the board are lost",
+        "must NOT fail while it writes",
+        "Raspberry Pi Imager",
+        "has not been tried on a real board yet",
+        "run `lucid update eeprom --install 2026-05-26`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let line = update_text(&free);
+    assert!(line.contains("that of 2026-05-26; `lucid update eeprom` says how"), "{line}");
+}
+
+#[test]
+fn what_is_in_the_way_of_an_eeprom_and_what_became_of_it_is_shown() {
+    let text = "\u{1b}c lost";
+    let last = json!({ "at_ms": 1_779_840_000_000_u64, "build_s": 1_779_753_600, "done": false, "text": text });
+    let hindered =
+        of_eeprom(json!({ "carried": { "present": carried("") }, "hindrance": "on \u{1b}trial", "last": last }));
+    let text = eeprom_text(&hindered);
+    let seen = "last attempt:     2026-05-27 00:00, 2026-05-26: NOT installed: \\u{1b}c lost";
+    assert!(text.contains(seen) && text.contains("it can't be installed now: on \\u{1b}trial"), "{text}");
+    assert!(!text.contains("--install") && !text.contains('\u{1b}'), "{text}");
+    let line = update_text(&hindered);
+    assert!(line.contains("EEPROM: 2025-10-08, the image carries that of 2026-05-26; NOT installed: "), "{line}");
+
+    let mut since = hindered.clone();
+    since.agent.as_mut().unwrap().eeprom_s = Fact::Present(1_779_753_600);
+    assert!(!update_text(&since).contains("NOT installed"), "somebody installed it by hand: {}", update_text(&since));
+
+    let none = eeprom_text(&of_eeprom(json!({ "carried": { "absent": { "reason": "the image has none" } } })));
+    assert!(none.contains("in the image:     none (the image has none)") && !none.contains("--install"), "{none}");
+    let former = eeprom_text(&serde_json::from_value(json!({ "agent": {} })).unwrap());
+    assert!(former.contains("in the image:     not known\n"), "of a release that knows nothing of it: {former}");
+    let alone = serde_json::from_value(json!({ "agent_problem": "nobody listens" })).unwrap();
+    assert_eq!(eeprom_text(&alone), "EEPROM: not known: nobody listens\n");
+}
+
+#[test]
+fn only_the_day_of_the_carried_release_is_a_consent() {
+    let status = of_eeprom(json!({ "carried": { "present": carried("") } }));
+    assert_eq!(carried_on(&status, "2026-05-26").map(|release| release.build_s), Some(1_779_753_600));
+    for typed in ["", "-", "2026-05-27", "2026-5-26", " 2026-05-26", "2026-05-26 ", "1779753600", "yes"] {
+        assert_eq!(carried_on(&status, typed), None, "{typed:?}");
+    }
+    let mut far = carried("");
+    far["build_s"] = json!(u64::MAX);
+    let far = of_eeprom(json!({ "carried": { "present": far } }));
+    for typed in ["-", "", &format!("{} s since 1970", u64::MAX)] {
+        assert_eq!(carried_on(&far, typed), None, "a day that there is not can't be named: {typed:?}");
+    }
+    assert_eq!(carried_on(&of_eeprom(json!({ "carried": { "absent": { "reason": "" } } })), ""), None);
 }
 
 #[tokio::test]
@@ -88,6 +163,7 @@ async fn orders_are_given_as_the_api_takes_them() {
         (Order::Discard, "discard", "null"),
         (Order::Rollback, "rollback", "null"),
         (Order::Selftest, "selftest", "null"),
+        (Order::InstallEeprom { build_s: 1_779_753_600 }, "eeprom", r#"{"build_s":1779753600}"#),
     ];
     for (order, path, body) in orders {
         update_order(&bench.client(), &order).await.unwrap();

@@ -11,8 +11,8 @@ use std::{
 use lucid_client::{
     Client, Console, Patience, Secret,
     update::{
-        Ending, FollowLimits, Order, UpdateError, UpdateStatus, When, follow, needs_sign_in, push, sign_in_again,
-        update_order, update_status, update_text,
+        Ending, FollowLimits, Order, UpdateError, UpdateStatus, When, carried_on, eeprom_text, follow, needs_sign_in,
+        push, sign_in_again, update_order, update_status, update_text,
     },
 };
 
@@ -41,6 +41,7 @@ pub(super) async fn run(command: cli::Update) -> Result<ExitCode, Failure> {
         cli::Update::Install(args) => restart(&args.signed, &Order::Install(when(args.when)), args.no_wait).await,
         cli::Update::Rollback(args) => restart(&args.signed, &Order::Rollback, args.no_wait).await,
         cli::Update::Selftest(args) => restart(&args.signed, &Order::Selftest, args.no_wait).await,
+        cli::Update::Eeprom(args) => eeprom(&args).await,
     }
 }
 
@@ -74,6 +75,27 @@ async fn restart(args: &cli::Signed, order: &Order, no_wait: bool) -> Result<Exi
     let mut session = Session::open(args)?;
     let before = update_status(&session.client).await?;
     session.restart(order, &before, no_wait).await
+}
+
+/// Shows the EEPROM, or orders it by the day that somebody typed to consent.
+async fn eeprom(args: &cli::Eeprom) -> Result<ExitCode, Failure> {
+    let mut session = Session::open(&args.signed)?;
+    let before = update_status(&session.client).await?;
+    let Some(day) = &args.install else {
+        print(&eeprom_text(&before))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let order = consented(&before, day)?;
+    session.restart(&order, &before, args.no_wait).await
+}
+
+/// The order for the carried release, if it is the one of that day.
+fn consented(status: &UpdateStatus, day: &str) -> Result<Order, Failure> {
+    let release = carried_on(status, day).ok_or_else(|| {
+        let hint = "run `lucid update eeprom`, which shows what it carries and what happens";
+        Failure::Usage(format!("the appliance carries no EEPROM of `{day}`, so nothing was done: {hint}"))
+    })?;
+    Ok(Order::InstallEeprom { build_s: release.build_s })
 }
 
 /// A log-in, made anew where the appliance asks for one that is only minutes old.
@@ -156,6 +178,8 @@ fn told(ending: &Ending) -> (String, ExitCode) {
         Ending::Returned { version } => (format!("{version} runs again"), ExitCode::SUCCESS),
         Ending::Selftest { passed: true, text } => (format!("the self-test passed: {text}"), ExitCode::SUCCESS),
         Ending::Selftest { passed: false, text } => (format!("the self-test failed: {text}"), ExitCode::FAILURE),
+        Ending::Eeprom { done: true, text } => (format!("the EEPROM is installed: {text}"), ExitCode::SUCCESS),
+        Ending::Eeprom { done: false, text } => (format!("the EEPROM is NOT installed: {text}"), ExitCode::FAILURE),
         Ending::RolledBack { version, why, log } => {
             let lines: String = log.iter().map(|line| format!("\n  {line}")).collect();
             let text = format!("NOT updated: {version} was tried and taken back: {why}{lines}");

@@ -16,6 +16,8 @@ fail() {
 for tree in bcm2712-rpi-5-b.dtb bcm2712d0-rpi-5-b.dtb; do
 	[ -s "$images/$tree" ] || fail "the device tree $tree is missing from $images"
 done
+eeprom=$images/lucid-eeprom/pieeprom.bin
+[ -s "$eeprom" ] || fail "$eeprom is missing: BR2_PACKAGE_LUCID_EEPROM fetches it"
 packages=$BASE_DIR/legal-info/manifest.csv
 [ -s "$packages" ] || fail "$packages is missing: run \`make legal-info\` before, as make-image does"
 [ -s "$images/rootfs.tar" ] || fail "rootfs.tar is missing; BR2_TARGET_ROOTFS_TAR makes it"
@@ -35,6 +37,6 @@ cp "$images"/bcm2712*.dtb "$trees"
 "$tool" build --root-tree "$root" --kernel "$images/Image" --dtb "$trees" \
 	--overlays "$images/rpi-firmware/overlays" --config-txt "$external/../overlay/boot/config.txt" \
 	--overlay "$external/../overlay" --packages "$packages" --cargo-manifest "$external/../Cargo.toml" \
-	--update-root "${LUCID_UPDATE_ROOT:?make image needs it}" \
+	--eeprom "$eeprom" --update-root "${LUCID_UPDATE_ROOT:?make image needs it}" \
 	--profile release --source-date-epoch "${SOURCE_DATE_EPOCH:?BR2_REPRODUCIBLE sets it}" \
 	--version "${LUCID_VERSION:?make image sets it}" --out "$images"

@@ -123,6 +123,7 @@ impl Updates {
             fallback: self.read_or_note(self.files.fallback()),
             twin: self.read_or_note(slots.twin()),
             evidence,
+            eeprom_s: self.surroundings.conditions().eeprom_s.present().copied(),
         })
     }
 
@@ -134,7 +135,7 @@ impl Updates {
     }
 
     /// For the owner, beside what is there.
-    fn note(&self, remark: String) {
+    pub(in crate::update) fn note(&self, remark: String) {
         tracing::error!(remark, "updates");
         let mut state = self.state();
         let all = match state.remark.take() {

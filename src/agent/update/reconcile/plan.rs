@@ -10,7 +10,6 @@ use crate::update::trial::Failure;
 
 /// One step. It is done, and on the disk, before the next begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a plan has a few of them, once in a boot")]
 pub(crate) enum Action {
     /// Keep how far an update has come.
     Progress(Progress),
@@ -97,7 +96,7 @@ impl Draft {
         *book.standing_mut(slot) = Standing::Good { version: version.clone(), build_id, data };
         let outcome = match purpose {
             Purpose::Return => Outcome::Returned {},
-            Purpose::Update | Purpose::Selftest => Outcome::Committed {},
+            Purpose::Update | Purpose::Selftest | Purpose::Eeprom { .. } => Outcome::Committed {},
         };
         self.history.epoch_floor = self.history.epoch_floor.max(epoch);
         self.history.quarantine.retain(|known| known.build_id != build_id);

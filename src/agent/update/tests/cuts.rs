@@ -20,9 +20,18 @@ const CUTS: usize = 1000;
 const BOOTS_MAX: u32 = 4;
 
 /// A recorded update: what there was before, and everything that happened.
-struct Recorded {
-    before: Lasting,
-    log: Vec<Event>,
+pub(super) struct Recorded {
+    pub(super) before: Lasting,
+    pub(super) log: Vec<Event>,
+}
+
+impl Recorded {
+    /// What is there when the power goes while event `at` is under way.
+    pub(super) fn cut(&self, at: usize, random: &mut fastrand::Rng) -> Lasting {
+        let mut medium = Medium { durable: self.before.clone(), pending: BTreeMap::new() };
+        (0..at).for_each(|passed| medium.pass(&self.log, passed));
+        medium.cut(&self.log, at, random)
+    }
 }
 
 /// An update that was interrupted once, and then installed and kept.

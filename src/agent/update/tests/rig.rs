@@ -98,6 +98,7 @@ impl Surroundings for Around {
             undervoltage: Reading::Present(false),
             hottest_mc: Reading::Present(50_000),
             eeprom_s: Reading::Present(1_765_152_000),
+            eeprom_updated_s: Reading::Present(0),
         })
     }
 
@@ -259,7 +260,7 @@ pub(super) fn holds<'a>(lasting: &Lasting, slot: Slot, contents: &'a [Content]) 
 
 /// The slot that the EEPROM starts: by autoboot.txt, or the first boot partition that looks like one.
 pub(super) fn eeprom(lasting: &Lasting, trial: bool) -> Option<Slot> {
-    let volume = Volume(&lasting.partitions[&Partition::Autoboot]);
+    let volume = View(&lasting.partitions[&Partition::Autoboot]);
     let sector = lucid_fat::read(&volume, "autoboot.txt", 512).ok();
     let named = sector.and_then(|sector| autoboot::committed(&sector).ok());
     let chosen = named.map(|slot| if trial { slot.other() } else { slot });
@@ -275,9 +276,10 @@ fn is_bootable(lasting: &Lasting, slot: Slot) -> bool {
     lasting.partitions[&slot.boot()][510..512] == [0x55, 0xaa]
 }
 
-struct Volume<'a>(&'a [u8]);
+/// A volume in memory.
+pub(super) struct View<'a>(pub(super) &'a [u8]);
 
-impl lucid_fat::ReadAt for Volume<'_> {
+impl lucid_fat::ReadAt for View<'_> {
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         let begin = usize::try_from(offset).unwrap();
         let found = self.0.get(begin..begin + bytes.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -292,7 +294,7 @@ fn boot(world: &World, trial: bool) -> Booted {
     let number = BOOTS.fetch_add(1, Ordering::Relaxed);
     let slot = eeprom(&world.lasting(), trial).expect("a slot boots");
     world.with(|inner| inner.mounted = Some(slot));
-    Booted { slot: Some(slot), trial, id: format!("boot {number}") }
+    Booted { slot: Some(slot), trial, id: format!("boot {number}"), eeprom_settings: None }
 }
 
 fn updates(dir: &Path, world: &World, around: &Around, booted: Booted) -> Updates {

@@ -46,6 +46,9 @@ impl Updates {
     pub(crate) fn start(&self) {
         let is_trial = self.reconcile();
         self.begin_trial(is_trial);
+        if !self.booted.trial && self.progress().candidate().is_none() {
+            self.disarm_eeprom();
+        }
     }
 
     /// The supervisor is ready. What the stage before systemd noted of a slot that it left is in the history by now,

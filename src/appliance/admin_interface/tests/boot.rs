@@ -1,5 +1,7 @@
 //! What the pages say of the start of an appliance.
 
+use std::sync::Arc;
+
 use lucid_layout::{
     boot::{BootReport, Problem, StateCondition},
     slot::Slot,
@@ -9,7 +11,7 @@ use super::{
     super::PaymentsPlane,
     fakes::{HOSTILE, bench, bench_after},
 };
-use crate::Boot;
+use crate::{Boot, UpdateStatus};
 
 fn report(state: StateCondition) -> BootReport {
     BootReport {
@@ -74,9 +76,15 @@ async fn the_overview_tells_of_the_payments_plane() {
 }
 
 #[tokio::test]
-async fn the_system_page_shows_the_eeproms_settings() {
+async fn administrators_see_the_eeproms_settings() {
     let bench = bench_after(Boot::Known(Box::new(report(StateCondition::Kept))));
     let mut browser = bench.logged_in("ada").await;
     let page = browser.get("/system").await.body;
     assert!(page.contains("[all]\nBOOT_ORDER=0xf461"), "{page}");
+    let report = crate::update::tests::agent::report("1.2.0");
+    bench.updates.send_replace(Arc::new(UpdateStatus { agent: Some(report), ..UpdateStatus::default() }));
+    let page = browser.get("/updates").await.body;
+    assert!(page.contains("Settings on the board now") && page.contains("[all]\nBOOT_ORDER=0xf461"), "{page}");
+    let page = bench.logged_in("dev").await.get("/updates").await.body;
+    assert!(page.contains("EEPROM") && !page.contains("BOOT_ORDER"), "only administrators see them: {page}");
 }

@@ -7,15 +7,15 @@ use axum::{body::Body, http::Request as HttpRequest};
 use lucid_agent_protocol::{
     Refusal, RefusalCode, Reply, Request,
     update::{
-        Attempt, Cause, ChannelReport, Incoming, Offer, Outcome, Phase, Quarantined, Selftest, SlotReport, TrustReport,
-        TrybootWay, UpdateReport,
+        Attempt, Cause, ChannelReport, EepromAttempt, EepromReport, Incoming, Offer, Outcome, Phase, Quarantined,
+        Selftest, SlotReport, TrustReport, TrybootWay, UpdateReport,
     },
 };
 use lucid_device::{FakeClock, Reading};
 use lucid_http::{CertificateNames, DeviceCertificate};
 use lucid_kit::{Board, Life, Spec, supervise, wire};
 use lucid_layout::{
-    Digest, Release, Slot,
+    Digest, EepromRelease, Release, Slot,
     update::{DATA, Standing},
 };
 use lucid_ports::Storage;
@@ -58,9 +58,22 @@ fn report(phase: Phase) -> UpdateReport {
         trust: TrustReport { root_version: Some(1), keys_version: Some(4), is_test: false, problem: None },
         tryboot: TrybootWay::Mailbox,
         eeprom_s: Reading::Present(1_760_000_000),
+        eeprom: EepromReport { carried: Reading::absent("the image carries none"), hindrance: None, last: None },
         epoch_floor: 3,
         selftest: None,
     }
+}
+
+/// The same with a newer EEPROM in the image than on the board.
+fn carrying(phase: Phase) -> UpdateReport {
+    let release = EepromRelease {
+        build_s: 1_779_753_600,
+        version: "ab".repeat(20),
+        sha256: Digest([9; 32]),
+        settings: format!("[all]\nBOOT_UART=1\n# {HOSTILE}\n"),
+    };
+    let eeprom = EepromReport { carried: Reading::Present(release), hindrance: None, last: None };
+    UpdateReport { eeprom, ..report(phase) }
 }
 
 fn taken_back() -> Attempt {
@@ -260,9 +273,9 @@ async fn channel_transfer_and_waiting_are_shown() {
 
 #[tokio::test]
 async fn who_sees_what() {
-    let bench = shown(told(report(Phase::Written { incoming: incoming() })));
+    let bench = shown(told(carrying(Phase::Written { incoming: incoming() })));
     let page = bench.logged_in("ada").await.get("/updates").await.body;
-    for form in ["install", "rollback", "selftest", "discard", "bundle", "pull"] {
+    for form in ["install", "rollback", "selftest", "eeprom", "discard", "bundle", "pull"] {
         assert!(page.contains(&format!("action=\"/updates/{form}\"")), "{form}: {page}");
     }
     let page = bench.logged_in("dev").await.get("/updates").await.body;
@@ -276,6 +289,88 @@ async fn who_sees_what() {
     bench.updates.send_replace(Arc::new(UpdateStatus { agent_problem: problem, ..UpdateStatus::default() }));
     let page = bench.logged_in("dev").await.get("/updates").await.body;
     assert!(page.contains("nobody listens"), "{page}");
+}
+
+#[tokio::test]
+async fn the_eeprom_is_shown_with_what_happens_before_anybody_consents() {
+    let bench = shown(told(carrying(Phase::Idle {})));
+    let mut admin = bench.logged_in("ada").await;
+    let page = admin.get("/updates").await.body;
+    for part in [
+        "of 2025-10-09<",
+        "of 2026-05-26<",
+        "[all]\nBOOT_UART=1\n#",
+        "restarts twice",
+        "The settings on the board are lost",
+        "The power must not fail while it writes",
+        "Raspberry Pi Imager",
+        "has not been tried on a real board yet",
+        "name=\"build_s\" value=\"1779753600\"",
+        "name=\"consent\" value=\"yes\" required",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains(HOSTILE), "{page}");
+    let page = bench.logged_in("dev").await.get("/updates").await.body;
+    assert!(page.contains("An administrator can install it") && !page.contains("/updates/eeprom"), "{page}");
+
+    let busy = Phase::Armed { incoming: None };
+    bench.updates.send_replace(told(carrying(busy)));
+    let page = admin.get("/updates").await.body;
+    assert!(page.contains("once nothing else is under way") && !page.contains("/updates/eeprom"), "{page}");
+    for (done, badge) in [(true, "installed"), (false, "not installed")] {
+        let mut after = carrying(Phase::Idle {});
+        after.eeprom.hindrance = Some(format!("the board has it {HOSTILE}"));
+        let text = format!("the firmware said nothing {HOSTILE}");
+        after.eeprom.last = Some(EepromAttempt { at_ms: NOW_MS, build_s: 1_779_753_600, done, text });
+        bench.updates.send_replace(told(after));
+        let page = admin.get("/updates").await.body;
+        for part in
+            [&format!(" {badge}</span>"), "It can't be installed now: The board has it", "The firmware said nothing"]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("/updates/eeprom") && !page.contains(HOSTILE), "{page}");
+    }
+    let mut old = carrying(Phase::Idle {});
+    old.eeprom_s = Reading::Present(1_720_000_000);
+    bench.updates.send_replace(told(old));
+    let page = admin.get("/updates").await.body;
+    assert!(
+        page.contains("too old for updates") && page.contains("the one installed that this image carries"),
+        "{page}"
+    );
+    let mut odd = carrying(Phase::Idle {});
+    odd.eeprom.carried = Reading::failed(HOSTILE);
+    odd.eeprom_s = Reading::failed(HOSTILE);
+    bench.updates.send_replace(told(odd));
+    let page = admin.get("/updates").await.body;
+    assert!(page.contains("can't be read: ") && !page.contains(HOSTILE), "{page}");
+    bench.updates.send_replace(told(report(Phase::Idle {})));
+    let page = admin.get("/updates").await.body;
+    assert!(page.contains("none: the image carries none") && !page.contains("/updates/eeprom"), "{page}");
+}
+
+#[tokio::test]
+async fn the_eeprom_is_not_installed_without_consent_to_this_release() {
+    let agent = agent(false);
+    let running = running(&agent).await;
+    let mut admin = running.bench.logged_in("ada").await;
+    let build = ("build_s", "1779753600");
+    for (fields, words) in [
+        (vec![build], "tick that you consent"),
+        (vec![build, ("consent", "")], "tick that you consent"),
+        (vec![build, ("consent", "on")], "tick that you consent"),
+        (vec![("consent", "yes")], "does not say which EEPROM"),
+        (vec![("build_s", "-1"), ("consent", "yes")], "does not say which EEPROM"),
+        (vec![("build_s", HOSTILE), ("consent", "yes")], "does not say which EEPROM"),
+    ] {
+        let fields: Vec<_> = fields.into_iter().chain([("password", PASSWORD)]).collect();
+        let refused = post(&mut admin, "/updates/eeprom", &fields).await;
+        assert!(refused.status == 422 && refused.body.contains(words), "{fields:?}: {}", refused.body);
+    }
+    assert_eq!(orders(&agent), []);
+    assert_eq!(running.bench.fakes.with(|world| world.notes.len()), 0);
 }
 
 /// The page over the service of updates and an agent with a release that is written.
@@ -357,14 +452,15 @@ async fn what_changes_the_system_takes_an_administrator_a_form_of_ours_and_the_p
     let running = running(&agent).await;
     let mut admin = running.bench.logged_in("ada").await;
     let mut developer = running.bench.logged_in("dev").await;
-    let fields = [("when", "now"), ("url", "https://x.example/b"), ("password", PASSWORD)];
-    let wrong = [("when", "now"), ("url", "https://x.example/b"), ("password", "not the password")];
-    for to in ["/updates/install", "/updates/rollback", "/updates/selftest", "/updates/pull"] {
+    let given = [("when", "now"), ("url", "https://x.example/b"), ("build_s", "1779753600"), ("consent", "yes")];
+    let with = |password| given.into_iter().chain([("password", password)]).collect::<Vec<_>>();
+    let (fields, wrong) = (with(PASSWORD), with("not the password"));
+    for to in ["/updates/install", "/updates/rollback", "/updates/selftest", "/updates/eeprom", "/updates/pull"] {
         assert_eq!(admin.post(to, &fields).await.status, 403, "{to}: without the form's token");
         assert_eq!(post(&mut developer, to, &fields).await.status, 403, "{to}: a developer");
         let refused = post(&mut admin, to, &wrong).await;
         assert!(refused.status == 422 && refused.body.contains("password is wrong"), "{to}: {}", refused.body);
-        assert_eq!(post(&mut admin, to, &fields[..2]).await.status, 422, "{to}: without a password");
+        assert_eq!(post(&mut admin, to, &given).await.status, 422, "{to}: without a password");
         assert_eq!(running.bench.browser().post(to, &fields).await.status, 303, "{to}: nobody");
     }
     for to in ["/updates/check", "/updates/discard"] {
@@ -374,7 +470,7 @@ async fn what_changes_the_system_takes_an_administrator_a_form_of_ours_and_the_p
     assert_eq!(orders(&agent), []);
     assert_eq!(running.bench.fakes.with(|world| world.notes.len()), 0, "what was not done is not on record as done");
 
-    for to in ["/updates/install", "/updates/rollback", "/updates/selftest", "/updates/discard"] {
+    for to in ["/updates/install", "/updates/rollback", "/updates/selftest", "/updates/eeprom", "/updates/discard"] {
         let done = post(&mut admin, to, &fields).await;
         assert_eq!(done.status, 303, "{to}: {}", done.body);
         let page = admin.get(done.header("location")).await.body;
@@ -387,14 +483,17 @@ async fn what_changes_the_system_takes_an_administrator_a_form_of_ours_and_the_p
             Request::InstallUpdate { soak_s: 180 },
             Request::ReturnToOther { soak_s: 180 },
             Request::Selftest {},
+            Request::InstallEeprom { build_s: 1_779_753_600 },
             Request::DiscardUpdate {}
         ]
     );
     assert!(is_right, "{asked:?}");
     let notes =
         running.bench.fakes.with(|world| world.notes.iter().map(|note| note.action.clone()).collect::<Vec<_>>());
-    assert_eq!(notes, ["update installed", "update returned", "update self-test", "update discarded"]);
+    let expected = ["update installed", "update returned", "update self-test", "update EEPROM", "update discarded"];
+    assert_eq!(notes, expected);
     let notes = running.bench.fakes.with(|world| format!("{:?}", world.notes));
+    assert!(notes.contains("release of 2026-05-26"), "{notes}");
     assert!(notes.contains("192.0.2.7") && !notes.contains(PASSWORD), "{notes}");
 }
 

@@ -15,6 +15,11 @@ use crate::update::{ChannelState, Settings, Source, Transfer, UpdateStatus};
 /// Updates need an EEPROM that was built on 2025-10-08 or later, in seconds since 1970: older ones forget a trial boot.
 pub(super) const EEPROM_MIN_S: u64 = 1_759_881_600;
 
+/// How the EEPROM is written, or made good, without the appliance.
+pub(super) const WITH_IMAGER: &str = "With Raspberry Pi Imager, write “Misc utility images”, “Bootloader (Pi 5 \
+    family)” to another SD card, start the Pi from it once until its light blinks evenly, then put this appliance's \
+    card or disk back.";
+
 /// What must not be overlooked; nothing where there is nothing of that kind.
 pub(crate) fn banner(status: &UpdateStatus) -> Option<Markup> {
     let headline = status.agent.as_ref().and_then(words::headline)?;
@@ -275,7 +280,7 @@ pub(crate) fn trust(report: &UpdateReport) -> Markup {
                 }
             }
             @if let Some(problem) = &trust.problem { p.notice.bad { (format::sentence(problem)) } }
-            (eeprom_advice(&report.eeprom_s))
+            (eeprom_advice(report))
             dl.rows {
                 (fact("Root keys", &html! { (number(trust.root_version, "none: no update is taken")) }))
                 (fact("Release keys", &html! { (number(trust.keys_version, "none seen yet")) }))
@@ -294,14 +299,18 @@ pub(crate) fn trust(report: &UpdateReport) -> Markup {
     }
 }
 
-fn eeprom_advice(eeprom_s: &Reading<u64>) -> Markup {
-    let is_too_old = eeprom_s.present().is_some_and(|unix_s| *unix_s < EEPROM_MIN_S);
+fn eeprom_advice(report: &UpdateReport) -> Markup {
+    let is_too_old = report.eeprom_s.present().is_some_and(|unix_s| *unix_s < EEPROM_MIN_S);
+    let is_carried = report.eeprom.carried.present().is_some_and(|release| release.build_s >= EEPROM_MIN_S);
     html! {
         @if is_too_old {
             p.notice.bad {
-                "The firmware in the board's EEPROM is too old for updates: they need one of 2025-10-08 or later. With \
-                Raspberry Pi Imager, write “Misc utility images”, “Bootloader (Pi 5 family)” to another SD card, start \
-                the Pi from it once until its light blinks evenly, then put this appliance's card or disk back."
+                "The firmware in the board's EEPROM is too old for updates: they need one of 2025-10-08 or later. "
+                (WITH_IMAGER)
+                @if is_carried && report.eeprom.hindrance.is_none() {
+                    " Or have the one installed that this image carries: an administrator does that on the page \
+                     “Updates”."
+                }
             }
         }
     }

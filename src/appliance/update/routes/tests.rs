@@ -3,8 +3,9 @@
 use axum::Extension;
 use axum::http::Request as HttpRequest;
 use http_body_util::BodyExt as _;
-use lucid_agent_protocol::update::Phase;
+use lucid_agent_protocol::update::{EepromAttempt, EepromReport, Phase};
 use lucid_agent_protocol::{Refusal, Request};
+use lucid_device::Reading;
 use lucid_http::bearer::authenticate_with;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -60,11 +61,12 @@ impl Bench {
     }
 }
 
-const ORDERS: [(&str, &str, u16); 6] = [
+const ORDERS: [(&str, &str, u16); 7] = [
     ("/api/update/pull", r#"{"url":"http://127.0.0.1:1/x"}"#, 202),
     ("/api/update/install", r#"{"when":"now"}"#, 202),
     ("/api/update/rollback", "", 202),
     ("/api/update/selftest", "", 202),
+    ("/api/update/eeprom", r#"{"build_s":1779753600}"#, 202),
     ("/api/update/discard", "", 200),
     ("/api/update/check", "", 409),
 ];
@@ -90,10 +92,17 @@ async fn orders_take_an_administrator_and_the_grave_ones_a_young_log_in() {
         assert!(expected == 409 || reply["settings"]["soak_s"] == 180, "{target}: {reply}");
     }
     let asked = agent.world().asked.clone();
-    let grave = [Request::InstallUpdate { soak_s: 180 }, Request::ReturnToOther { soak_s: 180 }, Request::Selftest {}];
+    let grave = [
+        Request::InstallUpdate { soak_s: 180 },
+        Request::ReturnToOther { soak_s: 180 },
+        Request::Selftest {},
+        Request::InstallEeprom { build_s: 1_779_753_600 },
+    ];
     assert!(grave.iter().all(|order| asked.iter().filter(|one| *one == order).count() == 1), "{asked:?}");
     let lines = bench.ledger.lines();
     assert!(lines.iter().any(|line| line == "update installed: now"), "{lines:?}");
+    let eeprom = "update EEPROM: release of 2026-05-26 (built at 1779753600 s since 1970)";
+    assert!(lines.iter().any(|line| line == eeprom), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("not done: no channel is set")), "{lines:?}");
     let peers = bench.ledger.notes.lock().unwrap().iter().all(|note| note.peer == "192.0.2.7" && note.user == "ada");
     assert!(peers, "{lines:?}");
@@ -147,6 +156,11 @@ async fn what_is_refused_is_said_in_the_agents_words() {
         ("/api/update/install", r#"{"when":"soon"}"#),
         ("/api/update/install", r#"{"when":"now","soak_s":0}"#),
         ("/api/update/install", long.as_str()),
+        ("/api/update/eeprom", ""),
+        ("/api/update/eeprom", "{}"),
+        ("/api/update/eeprom", r#"{"build_s":-1}"#),
+        ("/api/update/eeprom", r#"{"build_s":"1779753600"}"#),
+        ("/api/update/eeprom", r#"{"build_s":1779753600,"force":true}"#),
         ("/api/update/pull", r#"{"url":"file:///etc/shadow"}"#),
         ("/api/update/bundle?offset=-1", ""),
         ("/api/update/bundle?offset=1&bundle=zz", ""),
@@ -158,7 +172,34 @@ async fn what_is_refused_is_said_in_the_agents_words() {
             "{target} {body}: {status} {problem}"
         );
     }
-    assert!(!agent.world().asked.iter().any(|request| matches!(request, Request::InstallUpdate { .. })));
+    let is_order = |request: &Request| matches!(request, Request::InstallUpdate { .. } | Request::InstallEeprom { .. });
+    assert!(!agent.world().asked.iter().any(is_order));
+}
+
+/// With the settings that it brings, so that a program can show what somebody consents to.
+#[tokio::test]
+async fn the_status_tells_of_the_eeprom() {
+    let agent = Agent::start(Digest([1; 32]));
+    let bench = Bench::new(agent.link());
+    let (_, reply) = bench.ask("GET", "/api/update/status", "user:1", "").await;
+    let none = serde_json::json!({ "carried": { "absent": { "reason": "test" } }, "hindrance": null, "last": null });
+    assert_eq!(reply["agent"]["eeprom"], none);
+    let release = lucid_layout::EepromRelease {
+        build_s: 1_779_753_600,
+        version: "ab".repeat(20),
+        sha256: Digest([9; 32]),
+        settings: "[all]\nBOOT_UART=1\n".to_owned(),
+    };
+    let text = "it is of that date: all is well".to_owned();
+    let last = EepromAttempt { at_ms: 5, build_s: 1_779_753_600, done: true, text };
+    let hindrance = Some("it is there already".to_owned());
+    let eeprom = EepromReport { carried: Reading::Present(release), hindrance, last: Some(last) };
+    agent.world().report.eeprom = eeprom;
+    let (_, reply) = bench.ask("GET", "/api/update/status", "user:1", "").await;
+    let told = &reply["agent"]["eeprom"];
+    assert_eq!(told["carried"]["present"]["settings"], "[all]\nBOOT_UART=1\n");
+    assert_eq!(told["carried"]["present"]["build_s"], 1_779_753_600);
+    assert!(told["hindrance"] == "it is there already" && told["last"]["done"] == true, "{told}");
 }
 
 #[tokio::test]

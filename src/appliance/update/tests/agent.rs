@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lucid_agent_protocol::update::{
-    ChannelReport, GateAnswer, Incoming, Phase, SlotReport, TrustReport, TrybootWay, UpdateReport,
+    ChannelReport, EepromReport, GateAnswer, Incoming, Phase, SlotReport, TrustReport, TrybootWay, UpdateReport,
 };
 use lucid_agent_protocol::{DataReader, Refusal, Reply, Request, SsdState, receive, send};
 use lucid_device::Reading;
@@ -198,6 +198,7 @@ pub(crate) fn report(version: &str) -> UpdateReport {
         trust: TrustReport { root_version: Some(1), keys_version: None, is_test: true, problem: None },
         tryboot: TrybootWay::Mailbox,
         eeprom_s: Reading::absent("test"),
+        eeprom: EepromReport { carried: Reading::absent("test"), hindrance: None, last: None },
         epoch_floor: 1,
         selftest: None,
     }

@@ -115,6 +115,30 @@ async fn every_other_ending_is_told_apart() {
 }
 
 #[tokio::test]
+async fn an_eeproms_update_is_followed_until_it_is_known_whether_it_is_there() {
+    let with = |phase: Value, last: Value| {
+        let mut status = told(phase, &[old()]);
+        status["agent"]["eeprom"] = json!({ "carried": { "absent": { "reason": "test" } }, "last": last });
+        status
+    };
+    let attempt =
+        |at_ms: u64, done: bool| json!({ "at_ms": at_ms, "build_s": 7, "done": done, "text": "\u{1b}c seen" });
+    let going = json!({ "phase": "armed", "incoming": null });
+    for (former, done) in [(Value::Null, true), (attempt(1, true), true), (attempt(1, true), false)] {
+        let script = vec![
+            Some(with(going.clone(), former.clone())),
+            None,
+            // It answers before the agent has judged.
+            Some(with(idle(), former.clone())),
+            Some(with(idle(), attempt(2, done))),
+        ];
+        let (ending, said) = run(with(idle(), former), script, &limits()).await;
+        assert_eq!(ending, Ending::Eeprom { done, text: "\\u{1b}c seen".to_owned() });
+        assert!(said.contains("the appliance does not answer: it restarts"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_known_is_not_guessed() {
     let short = Duration::from_millis(30);
     let settle = FollowLimits { settle_max: short, ..limits() };

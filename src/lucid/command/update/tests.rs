@@ -2,12 +2,13 @@
 
 use clap::Parser;
 use lucid_agent_protocol::update::{
-    Attempt, Cause, Incoming, Outcome, Phase, Selftest, SlotReport, TrustReport, TrybootWay, UpdateReport,
+    Attempt, Cause, EepromAttempt, EepromReport, Incoming, Outcome, Phase, Selftest, SlotReport, TrustReport,
+    TrybootWay, UpdateReport,
 };
 use lucid_appliance::update::{ChannelState, ChannelStatus};
 use lucid_device::Reading;
 use lucid_layout::{
-    Digest, Slot,
+    Digest, EepromRelease, Slot,
     update::{DATA, Standing},
 };
 
@@ -51,6 +52,16 @@ fn served(phase: Phase) -> lucid_appliance::UpdateStatus {
         trust: TrustReport { root_version: Some(1), keys_version: None, is_test: true, problem: None },
         tryboot: TrybootWay::Mailbox,
         eeprom_s: Reading::failed("unreadable"),
+        eeprom: EepromReport {
+            carried: Reading::Present(EepromRelease {
+                build_s: 1_779_753_600,
+                version: "ab".repeat(20),
+                sha256: Digest([9; 32]),
+                settings: "[all]\nBOOT_UART=1\n".to_owned(),
+            }),
+            hindrance: None,
+            last: Some(EepromAttempt { at_ms: 1, build_s: 1_779_753_600, done: false, text: why() }),
+        },
         epoch_floor: 3,
         selftest: Some(Selftest { at_ms: 1, passed: true, text: why() }),
     };
@@ -76,6 +87,10 @@ fn what_the_appliance_tells_is_understood_whole() {
             !text.contains("does not know") && text.contains("TEST KEYS") && text.contains("good"),
             "{json}: {text}"
         );
+        let eeprom = eeprom_text(&understood);
+        for part in ["2026-05-26", "  BOOT_UART=1\n", "NOT installed: because", "--install 2026-05-26"] {
+            assert!(eeprom.contains(part), "{part}: {eeprom}");
+        }
         assert_eq!(understood.agent.unwrap().history.len(), 6, "{json}");
     }
 }
@@ -87,17 +102,31 @@ fn only_what_is_kept_is_a_success() {
         Ending::Kept { version: text() },
         Ending::Returned { version: text() },
         Ending::Selftest { passed: true, text: text() },
+        Ending::Eeprom { done: true, text: text() },
     ];
     let bad = [
         Ending::RolledBack { version: text(), why: text(), log: vec![text()] },
         Ending::Discarded { version: text(), why: text() },
         Ending::Selftest { passed: false, text: text() },
+        Ending::Eeprom { done: false, text: text() },
     ];
     let code = |ending: &Ending| format!("{:?}", told(ending).1);
     assert!(good.iter().all(|ending| code(ending) == format!("{:?}", ExitCode::SUCCESS)));
     assert!(bad.iter().all(|ending| code(ending) == format!("{:?}", ExitCode::FAILURE)));
     assert_eq!(code(&Ending::Unknown { why: text() }), format!("{:?}", ExitCode::from(3)));
     assert!(told(&bad[0]).0.starts_with("NOT updated") && told(&bad[1]).0.starts_with("NOT updated"));
+}
+
+#[test]
+fn an_eeprom_is_ordered_by_the_day_of_the_carried_release_alone() {
+    let json = serde_json::to_string(&served(Phase::Idle {})).unwrap();
+    let status: UpdateStatus = serde_json::from_str(&json).unwrap();
+    assert_eq!(consented(&status, "2026-05-26").unwrap(), Order::InstallEeprom { build_s: 1_779_753_600 });
+    for typed in ["2026-05-25", "yes", ""] {
+        let refused = consented(&status, typed).unwrap_err().to_string();
+        assert!(refused.contains("nothing was done: run `lucid update eeprom`"), "{refused}");
+    }
+    assert!(consented(&UpdateStatus::default(), "2026-05-26").is_err(), "an appliance that tells of none");
 }
 
 #[test]
@@ -109,9 +138,19 @@ fn the_command_line_reads() {
         panic!("a push");
     };
     assert!(matches!(push.when, cli::When::Quiet) && !push.no_wait && !push.no_install);
-    for wrong in
-        ["lucid update push", "lucid update push x --no-install --when now", "lucid update install --when soon"]
-    {
+    let Ok(Cli { command: Command::Update(cli::Update::Eeprom(eeprom)) }) =
+        parse("lucid update eeprom --install 2026-05-26 --no-wait")
+    else {
+        panic!("an EEPROM");
+    };
+    assert!(eeprom.install.as_deref() == Some("2026-05-26") && eeprom.no_wait);
+    for wrong in [
+        "lucid update push",
+        "lucid update push x --no-install --when now",
+        "lucid update install --when soon",
+        "lucid update eeprom --install",
+        "lucid update eeprom --no-wait",
+    ] {
         assert!(parse(wrong).is_err(), "{wrong}");
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use lucid_agent_protocol::{
     DataReader, Refusal, RefusalCode, Reply as Answer, Request, receive, send as send_frame,
-    update::{Phase, TrustReport, TrybootWay, UpdateReport},
+    update::{EepromReport, Phase, TrustReport, TrybootWay, UpdateReport},
 };
 use lucid_http::{CertificateNames, DeviceCertificate};
 use lucid_layout::Slot;
@@ -90,6 +90,7 @@ fn report() -> UpdateReport {
         trust: TrustReport { root_version: Some(1), keys_version: None, is_test: true, problem: None },
         tryboot: TrybootWay::Mailbox,
         eeprom_s: serde_json::from_value(absent()).unwrap(),
+        eeprom: EepromReport { carried: serde_json::from_value(absent()).unwrap(), hindrance: None, last: None },
         epoch_floor: 1,
         selftest: None,
     }

@@ -116,6 +116,7 @@ fn a_machine_without_an_agent_says_so() {
     let json_body = [("Content-Type", "application/json")];
     owner.ask("POST", "/api/update/install", &json_body, br#"{"when":"now"}"#).expect_problem(409, "no_agent");
     owner.ask("POST", "/api/update/rollback", &[], b"").expect_problem(409, "no_agent");
+    owner.ask("POST", "/api/update/eeprom", &json_body, br#"{"build_s":1}"#).expect_problem(409, "no_agent");
     let audit = owner.get("/api/auth/audit").expect(200).text();
     assert!(audit.contains("update installed") && audit.contains("not done"), "{audit}");
     owner.wait_for("update", "healthy");

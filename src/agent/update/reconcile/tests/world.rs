@@ -125,6 +125,7 @@ impl World {
             fallback: self.fallback.clone(),
             twin: self.twin.clone(),
             evidence: self.evidence.clone(),
+            eeprom_s: None,
         }
     }
 
