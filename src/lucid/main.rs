@@ -2,6 +2,11 @@
 //!
 //! Reads the command line and hands over: to [`run`] for the appliance itself, to [`command`] for everything else.
 
+/// musl's own has one lock for all, and maps each buffer of a recording anew.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod activation;
 mod agent;
 mod backup;
