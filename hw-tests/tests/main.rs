@@ -41,6 +41,7 @@ mod update;
 mod update_cut;
 #[cfg(test)]
 mod update_eeprom;
+#[cfg(test)]
 mod update_hostile;
 #[cfg(test)]
 mod update_later;
