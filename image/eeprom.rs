@@ -20,6 +20,7 @@ use crate::error::{Error, refuse};
 use crate::fat;
 use crate::inputs::{Inputs, Quality};
 use crate::tool::write_file;
+use crate::update::date;
 
 /// Bits of a section's magic that are the same in all, and what they are.
 const MAGIC: (u32, u32) = (0xffff_f00f, 0x55aa_f00f);
@@ -67,17 +68,18 @@ impl Carried {
     pub(crate) fn write(&self, work: &Path) -> Result<Vec<FatFile>, Error> {
         let release = &self.release;
         let json = serde_json::to_string_pretty(release).expect("text, numbers and digests have a form in JSON");
+        let (digest, facts) = (digest_file(&release.sha256, release.build_s), format!("{json}\n"));
         let contents = [
-            (files::EEPROM_IMAGE, self.image.clone()),
-            (files::EEPROM_DIGEST, digest_file(&release.sha256, release.build_s).into_bytes()),
-            (files::EEPROM_FACTS, format!("{json}\n").into_bytes()),
+            (files::EEPROM_IMAGE, &self.image[..]),
+            (files::EEPROM_DIGEST, digest.as_bytes()),
+            (files::EEPROM_FACTS, facts.as_bytes()),
         ];
-        let file = |(name, bytes): &(&str, Vec<u8>)| {
+        let file = |(name, bytes)| {
             let path = work.join(name);
             write_file(&path, bytes)?;
-            Ok(FatFile::new(*name, path))
+            Ok(FatFile::new(name, path))
         };
-        contents.iter().map(file).collect()
+        contents.into_iter().map(file).collect()
     }
 }
 
@@ -86,23 +88,30 @@ pub(crate) fn collect(inputs: &Inputs) -> Result<Option<Carried>, Error> {
     let Some(path) = &inputs.eeprom else {
         return Ok(None);
     };
-    let mut problems = Vec::new();
+    let refuse_for = |problems: Vec<String>| {
+        let problems = problems.iter().map(|problem| format!("`{}`: {problem}", path.display()));
+        refuse("the EEPROM's release", problems.collect())
+    };
+    if !path.is_file() {
+        refuse_for(vec!["it is missing, or no plain file".to_owned()])?;
+    }
     let mut image = Vec::new();
-    if path.is_file() {
-        let file = File::open(path).map_err(Error::file("open", path))?;
-        file.take(IMAGE_BYTES + 1).read_to_end(&mut image).map_err(Error::file("read", path))?;
-    } else {
-        problems.push("it is missing, or no plain file".to_owned());
-    }
-    let release = if problems.is_empty() { parse(&image).map_err(|found| problems.extend(found)).ok() } else { None };
-    if let Some(release) = &release {
-        problems.extend(unfit_for_release(release).filter(|_| inputs.quality == Quality::Release));
-        let leaks = inputs.own_paths().into_iter().filter(|own| memmem::find(&image, own.as_bytes()).is_some());
-        problems.extend(leaks.map(|own| format!("it holds the path `{own}` of this machine")));
-    }
-    let problems = problems.iter().map(|problem| format!("`{}`: {problem}", path.display()));
-    refuse("the EEPROM's release", problems.collect())?;
-    Ok(release.map(|release| Carried { image, release }))
+    let file = File::open(path).map_err(Error::file("open", path))?;
+    file.take(IMAGE_BYTES + 1).read_to_end(&mut image).map_err(Error::file("read", path))?;
+    let release = match parse(&image) {
+        Ok(release) => release,
+        Err(problems) => return refuse_for(problems).map(|()| None),
+    };
+    refuse_for(unfit(&release, &image, inputs))?;
+    Ok(Some(Carried { image, release }))
+}
+
+/// What keeps the image that is built from carrying it.
+fn unfit(release: &EepromRelease, image: &[u8], inputs: &Inputs) -> Vec<String> {
+    let for_release = unfit_for_release(release).filter(|_| inputs.quality == Quality::Release);
+    let paths = inputs.own_paths();
+    let leaks = paths.iter().filter(|own| memmem::find(image, own.as_bytes()).is_some());
+    for_release.into_iter().chain(leaks.map(|own| format!("it holds the path `{own}` of this machine"))).collect()
 }
 
 /// What keeps a release of ours from carrying it.
@@ -114,6 +123,11 @@ fn unfit_for_release(release: &EepromRelease) -> Option<String> {
              rpi-eeprom-config"
         )
     })
+}
+
+/// The release in a list of what an image or bundle holds.
+pub(crate) fn line(release: &EepromRelease) -> String {
+    format!("carries the EEPROM of {}, {}", date(release.build_s), release.version.escape_debug())
 }
 
 /// What an image says of itself.

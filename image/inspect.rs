@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use crate::disk::{self, Extent};
 use crate::error::Error;
-use crate::update::date;
 use crate::{eeprom, fat};
 
 /// What an image or device holds.
@@ -111,8 +110,8 @@ impl fmt::Display for Inspection {
             writeln!(f, "slot {}       version {}", slot.letter(), release.version)?;
             writeln!(f, "             build {}", release.build_id)?;
             writeln!(f, "             root hash {} over {} blocks", verity.root_hash, verity.data_blocks)?;
-            if let Some(EepromRelease { build_s, version, .. }) = eeprom {
-                writeln!(f, "             carries the EEPROM of {}, {}", date(*build_s), version.escape_debug())?;
+            if let Some(release) = eeprom {
+                writeln!(f, "             {}", eeprom::line(release))?;
             }
         }
         match &self.provisioning {

@@ -33,7 +33,6 @@ pub struct Run {
     reader: Option<JoinHandle<()>>,
     probe: Option<UnixStream>,
     partition: u32,
-    eeprom_log: Vec<String>,
     /// Until when the system must have come up, or the firmware's watchdog resets the board; with a probe only, by
     /// which the bench sees that it has.
     hang_max: Option<Duration>,
@@ -70,7 +69,6 @@ impl Run {
             reader: Some(reader),
             probe: board.probe.is_some().then_some(probe),
             partition: boot.partition,
-            eeprom_log: boot.log.clone(),
             hang_max: (boot.config.kernel_watchdog_s > 0 && board.probe.is_some())
                 .then(|| Duration::from_secs(boot.config.kernel_watchdog_s) + OPEN_MAX),
             began: Instant::now(),
@@ -82,12 +80,6 @@ impl Run {
     #[must_use]
     pub fn partition(&self) -> u32 {
         self.partition
-    }
-
-    /// What the EEPROM tried on the way here, updates of itself included.
-    #[must_use]
-    pub fn eeprom_log(&self) -> &[String] {
-        &self.eeprom_log
     }
 
     /// Time since the start.

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bench::Bench;
 use crate::update_hostile::{RUNNING, digests};
-use crate::update_ways::{begin, succeeded};
-use crate::updater::{Appliance, release};
+use crate::updater::{Appliance, begin, release, succeeded};
 
 impl Appliance {
     fn eeprom(&self) -> Value {

@@ -4,17 +4,15 @@
 //! The command line stays through the restarts, as for an owner: while it waits here, the bench plays the board.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use lucid_hw_tests::machine::{Ending, Peer};
 use lucid_layout::Slot;
 use serde_json::Value;
 
 use crate::bench::{Bench, until};
-use crate::owner::PASSWORD;
-use crate::updater::{Appliance, release};
+use crate::updater::{Appliance, begin, release, succeeded};
 
 /// Where the guest finds the web server.
 const WEB: &str = "10.0.2.100";
@@ -51,23 +49,6 @@ impl Web {
         };
         requests.split("\n\n").filter(|head| head.starts_with("GET ")).map(offset).collect()
     }
-}
-
-/// A command of the owner's that goes on while the box restarts.
-pub(crate) fn begin(box_: &Appliance, arguments: &[&str]) -> Child {
-    let arguments = [&["update"], arguments, &["--password-stdin"]].concat();
-    let mut command = box_.owner.program(&arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    writeln!(child.stdin.take().unwrap(), "{PASSWORD}").unwrap();
-    child
-}
-
-/// What the command said at its end, which is a good one.
-pub(crate) fn succeeded(child: Child) -> String {
-    let done = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success(), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
-    said
 }
 
 impl Appliance {

@@ -1,8 +1,9 @@
 //! An appliance whose owner sends it updates: claimed once, then restarted, tried and restarted again on one bench.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use lucid_hw_tests::eeprom::Reset;
 use lucid_hw_tests::machine::{Ending, Run};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::bench::{Bench, ready, until};
 use crate::flash::flash;
-use crate::owner::Owner;
+use crate::owner::{Owner, PASSWORD};
 
 const HOST_NAME: &str = "lucid-update";
 
@@ -35,6 +36,23 @@ pub(crate) fn release(name: &str) -> PathBuf {
     let built = Command::new(script).arg(name).output().unwrap();
     assert!(built.status.success(), "hw-tests/release {name}: {}", String::from_utf8_lossy(&built.stderr));
     PathBuf::from(String::from_utf8(built.stdout).unwrap().trim())
+}
+
+/// A command of the owner's that goes on while the box restarts.
+pub(crate) fn begin(box_: &Appliance, arguments: &[&str]) -> Child {
+    let arguments = [&["update"], arguments, &["--password-stdin"]].concat();
+    let mut command = box_.owner.program(&arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{PASSWORD}").unwrap();
+    child
+}
+
+/// What the command said at its end, which is a good one.
+pub(crate) fn succeeded(child: Child) -> String {
+    let done = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
+    said
 }
 
 fn configure(run: &Run, probe: &mut Probe, lines: &str) {

@@ -223,8 +223,8 @@ impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "bundle {}\n{:.1} MiB", self.id, mib(self.bytes))?;
         write!(f, "{}{}", Shown(&self.manifest), test_line(self.is_test))?;
-        if let Some(EepromRelease { build_s, version, .. }) = &self.eeprom {
-            writeln!(f, "carries the EEPROM of {}, {}", date(*build_s), version.escape_debug())?;
+        if let Some(release) = &self.eeprom {
+            writeln!(f, "{}", crate::eeprom::line(release))?;
         }
         writeln!(f, "every byte is what it should be, and a box with this root set takes it")
     }

@@ -204,7 +204,7 @@ impl<S: Service> Keeper<S> {
         let watchman = Watchman { gates: &mut self.gates, asked: &mut self.restarts_asked, stop: &self.stop };
         let end = tokio::select! {
             done = &mut work => {
-                End::Failed(failure(done).unwrap_or(Failure::new("returned without being asked to".to_owned())))
+                End::Failed(failure(done).unwrap_or_else(|| Failure::new("returned without being asked to".to_owned())))
             }
             end = watchman.end() => {
                 self.life.tell(Life::Stopping);

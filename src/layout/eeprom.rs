@@ -6,11 +6,13 @@
 //! `ENABLE_SELF_UPDATE`; release notes of rpi-eeprom, 2020-10-28, and of the first release for the Pi 5). So an image
 //! carries both under names that mean nothing to the firmware, until the owner consents.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+
+/// 2025-10-08, in seconds since 1970: an EEPROM that was built before does not boot both slots as this layout needs it,
+/// or loses the one-shot flag of a trial.
+pub const BUILD_MIN_S: u64 = 1_759_881_600;
 
 /// Bytes of an EEPROM image of a Pi 5.
 pub const IMAGE_BYTES: u64 = 2 * 1024 * 1024;
@@ -39,10 +41,7 @@ pub struct EepromRelease {
 /// The text of the file with an image's digest, as `rpi-eeprom-digest` writes it.
 #[must_use]
 pub fn digest_file(sha256: &Digest, time_s: u64) -> String {
-    let mut text = sha256.to_string();
-    // Writing to a String cannot fail.
-    let _ = write!(text, "\nts: {time_s}\n");
-    text
+    format!("{sha256}\nts: {time_s}\n")
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use lucid_device::Reading;
 use lucid_layout::EepromRelease;
 
 use super::preflight::power_and_heat;
-use super::progress::Purpose;
-use super::slots::Slots;
+use super::progress::{Candidate, Purpose};
+use super::surroundings::Conditions;
 use super::trial::SOAK_S_MIN;
 use super::{Updates, cut, failed};
 
@@ -26,12 +26,10 @@ const NO_SELF_UPDATE: &str = "ENABLE_SELF_UPDATE=0";
 
 impl Updates {
     /// How an update of the EEPROM stands.
-    pub(super) fn eeprom_report(&self) -> EepromReport {
+    pub(super) fn eeprom_report(&self, conditions: &Conditions) -> EepromReport {
         let carried = self.carried_eeprom();
-        let hindrance = match &carried {
-            Reading::Present(release) => self.may_install_eeprom(release).err().map(|refusal| cut(&refusal.message)),
-            Reading::Absent { .. } | Reading::Failed { .. } => None,
-        };
+        let refusal = carried.present().and_then(|release| self.may_install_eeprom(release, conditions).err());
+        let hindrance = refusal.map(|refusal| cut(&refusal.message));
         EepromReport { carried, hindrance, last: self.state().history.eeprom.clone() }
     }
 
@@ -47,9 +45,9 @@ impl Updates {
                 return Err(unsuitable(&format!("no release of the EEPROM is there to be installed: {reason}")));
             }
         };
-        let slots = self.may_install_eeprom(&release)?;
-        let what = self.other_slot()?;
-        staging::arm(slots, &release, self.eeprom_time_s()).map_err(failed)?;
+        let conditions = self.surroundings.conditions();
+        let what = self.may_install_eeprom(&release, &conditions)?;
+        staging::arm(self.slots()?, &release, self.eeprom_time_s(&conditions)).map_err(failed)?;
         let armed = self.arm(what, Purpose::Eeprom { build_s }, SOAK_S_MIN);
         if armed.is_err() {
             self.disarm_eeprom();
@@ -80,18 +78,18 @@ impl Updates {
         carried
     }
 
-    /// Whether the box may be changed so, and it would be of use. An old EEPROM is no hindrance here.
-    fn may_install_eeprom(&self, release: &EepromRelease) -> Result<&Slots, Refusal> {
-        let slots = self.runs_what_is_kept()?;
-        let conditions = self.surroundings.conditions();
-        match conditions.eeprom_s {
-            Reading::Present(installed) if installed >= release.build_s => {
+    /// Whether the box may be changed so, and it would be of use; gives what is in the slot by which it goes. An old
+    /// EEPROM is no hindrance here.
+    fn may_install_eeprom(&self, release: &EepromRelease, conditions: &Conditions) -> Result<Candidate, Refusal> {
+        self.runs_what_is_kept()?;
+        match &conditions.eeprom_s {
+            Reading::Present(installed) if *installed >= release.build_s => {
                 return Err(unsuitable(
                     "the board has this release of the EEPROM, or a newer one: nothing is to be done",
                 ));
             }
             Reading::Present(_) => {}
-            Reading::Absent { ref reason } | Reading::Failed { ref reason } => {
+            Reading::Absent { reason } | Reading::Failed { reason } => {
                 return Err(unsuitable(&format!("which EEPROM the board has is not known ({reason})")));
             }
         }
@@ -99,14 +97,14 @@ impl Updates {
             let why = format!("the board's settings say {NO_SELF_UPDATE}");
             return Err(unsuitable(&format!("{why}: use Raspberry Pi Imager, Misc utility images, Bootloader")));
         }
-        self.other_slot()?;
-        power_and_heat(&conditions)?;
-        Ok(slots)
+        let what = self.other_slot()?;
+        power_and_heat(conditions)?;
+        Ok(what)
     }
 
     /// The firmware takes a release only if its time is after that of the last update, whatever the clock here says.
-    fn eeprom_time_s(&self) -> u64 {
-        let last = self.surroundings.conditions().eeprom_updated_s.present().copied().unwrap_or_default();
+    fn eeprom_time_s(&self, conditions: &Conditions) -> u64 {
+        let last = conditions.eeprom_updated_s.present().copied().unwrap_or_default();
         (self.surroundings.now_ms() / 1000).max(last + 1)
     }
 }

@@ -6,13 +6,11 @@ use lucid_agent_protocol::{Refusal, RefusalCode};
 use lucid_bundle::{COMPATIBLE, Kind, Manifest, Refused};
 use lucid_device::Reading;
 use lucid_layout::Slot;
+use lucid_layout::eeprom::BUILD_MIN_S;
 
 use super::slots::Slots;
 use super::surroundings::Conditions;
 use super::{Updates, autoboot, failed, wrong_state};
-
-/// 2025-10-08: older EEPROMs do not boot both slots as this layout needs it, or lose the one-shot flag.
-const EEPROM_MIN_S: u64 = 1_759_881_600;
 
 /// Above this the processor is about to be throttled, and a card writes slower and dies sooner.
 const TEMPERATURE_MC_MAX: i32 = 82_000;
@@ -31,7 +29,7 @@ impl Updates {
     }
 
     /// The slot that runs is the one that was kept, and no other disk could be taken for this one.
-    pub(super) fn runs_what_is_kept(&self) -> Result<&Slots, Refusal> {
+    pub(super) fn runs_what_is_kept(&self) -> Result<(), Refusal> {
         let slots = self.slots()?;
         let running = runs_what_is_committed(slots)?;
         if self.is_on_trial() || self.booted.slot != Some(running) {
@@ -44,7 +42,7 @@ impl Updates {
             let why = format!("disk `{twin}` has partitions of the same ids, and could be written or booted instead");
             return Err(wrong_state(&(why + ": unplug it")));
         }
-        Ok(slots)
+        Ok(())
     }
 
     /// Whether the release is for this box. Gives the slot that it goes into.
@@ -115,7 +113,7 @@ pub(super) fn power_and_heat(found: &Conditions) -> Result<(), Refusal> {
 /// By an old one the box would not come back.
 fn eeprom(build_s: &Reading<u64>) -> Result<(), Refusal> {
     match build_s {
-        Reading::Present(EEPROM_MIN_S..) => Ok(()),
+        Reading::Present(BUILD_MIN_S..) => Ok(()),
         Reading::Present(_) => Err(refusal(
             "the EEPROM is older than 2025-10-08 and can't start a release on trial: update the EEPROM first"
                 .to_owned(),

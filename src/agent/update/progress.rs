@@ -95,6 +95,13 @@ pub(crate) enum Purpose {
     },
 }
 
+impl Purpose {
+    /// Whether the box goes straight back, whatever it finds in the slot: nothing of it is to be kept.
+    pub(crate) const fn is_there_and_back(self) -> bool {
+        matches!(self, Self::Selftest | Self::Eeprom { .. })
+    }
+}
+
 /// A slot that is or may be tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Candidate {

@@ -163,14 +163,10 @@ fn on_trial(scene: &Scene, draft: &mut Draft) {
         Progress::Armed { what, purpose, armed_in, soak_s, before } => {
             let boot_id = scene.boot_id.clone();
             draft.progress = Progress::Trying { what, purpose, armed_in, soak_s, before, boot_id, last: Vec::new() };
-            match purpose {
-                Purpose::Selftest | Purpose::Eeprom { .. } => draft.restart = Some(Restart::Plain),
-                Purpose::Update | Purpose::Return => draft.gate = true,
-            }
+            draft.gate = !purpose.is_there_and_back();
+            draft.restart = purpose.is_there_and_back().then_some(Restart::Plain);
         }
-        Progress::Trying { purpose: Purpose::Selftest | Purpose::Eeprom { .. }, .. } => {
-            draft.restart = Some(Restart::Plain);
-        }
+        Progress::Trying { purpose, .. } if purpose.is_there_and_back() => draft.restart = Some(Restart::Plain),
         Progress::Trying { what, purpose, armed_in, boot_id, last, .. } => {
             let failure = if boot_id == scene.boot_id {
                 let why = "the agent, without which it can't be updated, ended while it was tried".to_owned();
@@ -209,15 +205,13 @@ fn ended(scene: &Scene, draft: &mut Draft) {
 fn conclude(scene: &Scene, draft: &mut Draft, asked: (&Candidate, Purpose, &str), failure: Failure) {
     let (what, purpose, armed_in) = asked;
     match purpose {
-        Purpose::Update | Purpose::Return => draft.roll_back(what, purpose, armed_in, failure, scene.now_ms),
+        Purpose::Update | Purpose::Return => return draft.roll_back(what, purpose, armed_in, failure, scene.now_ms),
         Purpose::Selftest => draft.history.selftest = Some(self_tested(scene, what, armed_in, failure)),
         Purpose::Eeprom { build_s } => {
             draft.history.eeprom = Some(eeprom::concluded(build_s, scene.eeprom_s, &failure.why, scene.now_ms));
         }
     }
-    if matches!(purpose, Purpose::Selftest | Purpose::Eeprom { .. }) {
-        draft.progress = Progress::Idle;
-    }
+    draft.progress = Progress::Idle;
 }
 
 /// What a self-test showed.

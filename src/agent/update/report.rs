@@ -24,10 +24,10 @@ impl Updates {
             }
             None => Reading::absent("this machine has no slots"),
         };
-        let (tryboot, eeprom_s) = (self.tryboot.way(), self.surroundings.conditions().eeprom_s);
+        let (tryboot, conditions) = (self.tryboot.way(), self.surroundings.conditions());
         // Without slots there is nothing that a floor would be for.
         let epoch_floor = self.epoch_floor().unwrap_or_else(|_| self.state().history.epoch_floor);
-        let eeprom = self.eeprom_report();
+        let eeprom = self.eeprom_report(&conditions);
         let (is_on_trial, view) = (self.is_on_trial(), self.trial_view());
         let state = self.state();
         UpdateReport {
@@ -41,7 +41,7 @@ impl Updates {
             quarantine: state.history.quarantine.clone(),
             trust: trust(&state),
             tryboot,
-            eeprom_s,
+            eeprom_s: conditions.eeprom_s,
             eeprom,
             epoch_floor,
             selftest: state.history.selftest.clone(),

@@ -21,10 +21,6 @@ const NAME_BYTES: usize = 11;
 const SIZE_AT: usize = 28;
 const ENTRY_BYTES: usize = 32;
 
-/// The names as a directory has them, inert and armed: of the image, and of its digest.
-const IMAGE_NAMES: [&[u8; NAME_BYTES]; 2] = [b"EEPROM  BIN", b"PIEEPROMUPD"];
-const DIGEST_NAMES: [&[u8; NAME_BYTES]; 2] = [b"EEPROM  SIG", b"PIEEPROMSIG"];
-
 /// Why a release of the EEPROM can't be made ready, or put back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StagingError {
@@ -83,14 +79,14 @@ pub(crate) fn arm(slots: &Slots, release: &EepromRelease, time_s: u64) -> Result
     if sha256(&written) != release.sha256 {
         return Err(StagingError::Differs);
     }
-    rename(device, files::EEPROM_IMAGE, IMAGE_NAMES[1], None)?;
-    rename(device, files::EEPROM_DIGEST, DIGEST_NAMES[1], Some(digest.len()))
+    rename(device, files::EEPROM_IMAGE, files::EEPROM_ARMED_IMAGE, None)?;
+    rename(device, files::EEPROM_DIGEST, files::EEPROM_ARMED_DIGEST, Some(digest.len()))
 }
 
 /// Takes from the firmware what it could find in the slot that does not run. Nothing is done where there is nothing.
 pub(crate) fn disarm(slots: &Slots) -> Result<(), StagingError> {
     let idle = slots.running()?.other();
-    let names = [(files::EEPROM_ARMED_DIGEST, DIGEST_NAMES[0]), (files::EEPROM_ARMED_IMAGE, IMAGE_NAMES[0])];
+    let names = [(files::EEPROM_ARMED_DIGEST, files::EEPROM_DIGEST), (files::EEPROM_ARMED_IMAGE, files::EEPROM_IMAGE)];
     let device = slots.read(idle.boot())?;
     // What can't be read as a volume, such as half a release, can't be booted either.
     let is_there = |name| lucid_fat::entry(&*device, name).is_ok();
@@ -122,19 +118,28 @@ fn write(device: &dyn Device, name: &str, bytes: &[u8]) -> Result<(), StagingErr
 }
 
 /// Gives the file `from` another name, and another size: one sector, which is written whole or not at all.
-fn rename(device: &dyn Device, from: &str, to: &[u8; NAME_BYTES], size: Option<usize>) -> Result<(), StagingError> {
+fn rename(device: &dyn Device, from: &str, to: &str, size: Option<usize>) -> Result<(), StagingError> {
     let at = lucid_fat::entry(device, from).map_err(StagingError::NoPlace)?;
     let begin = at / SECTOR_BYTES * SECTOR_BYTES;
     let mut sector = Aligned::zeroed(SECTOR_BYTES as usize);
     device.read_exact_at(&mut sector, begin).map_err(io("read"))?;
     // Entries do not cross sectors: 32 divides 512.
     let entry = &mut sector[(at - begin) as usize..][..ENTRY_BYTES];
-    entry[..NAME_BYTES].copy_from_slice(to);
+    entry[..NAME_BYTES].copy_from_slice(&short_name(to));
     if let Some(size) = size.and_then(|size| u32::try_from(size).ok()) {
         entry[SIZE_AT..].copy_from_slice(&size.to_le_bytes());
     }
     device.write_at(begin, &sector).map_err(io("written"))?;
     device.flush().map_err(io("written"))
+}
+
+/// A name of eight letters and three at most, as a directory has it: padded by blanks, without the dot.
+fn short_name(name: &str) -> [u8; NAME_BYTES] {
+    let (base, extension) = name.split_once('.').unwrap_or((name, ""));
+    let letters = base.bytes().chain(std::iter::repeat(b' ')).take(8).chain(extension.bytes());
+    let mut short = [b' '; NAME_BYTES];
+    short.iter_mut().zip(letters).for_each(|(place, letter)| *place = letter);
+    short
 }
 
 fn sha256(bytes: &[u8]) -> Digest {

@@ -2,6 +2,7 @@
 
 use lucid_agent_protocol::update::{Attempt, Incoming, Outcome, Phase, SlotReport, TrybootWay, UpdateReport};
 use lucid_device::Reading;
+use lucid_layout::eeprom::BUILD_MIN_S;
 use lucid_layout::update::Standing;
 use maud::{Markup, html};
 
@@ -11,9 +12,6 @@ use super::super::{
 };
 use super::words;
 use crate::update::{ChannelState, Settings, Source, Transfer, UpdateStatus};
-
-/// Updates need an EEPROM that was built on 2025-10-08 or later, in seconds since 1970: older ones forget a trial boot.
-pub(super) const EEPROM_MIN_S: u64 = 1_759_881_600;
 
 /// How the EEPROM is written, or made good, without the appliance.
 pub(super) const WITH_IMAGER: &str = "With Raspberry Pi Imager, write “Misc utility images”, “Bootloader (Pi 5 \
@@ -300,8 +298,8 @@ pub(crate) fn trust(report: &UpdateReport) -> Markup {
 }
 
 fn eeprom_advice(report: &UpdateReport) -> Markup {
-    let is_too_old = report.eeprom_s.present().is_some_and(|unix_s| *unix_s < EEPROM_MIN_S);
-    let is_carried = report.eeprom.carried.present().is_some_and(|release| release.build_s >= EEPROM_MIN_S);
+    let is_too_old = report.eeprom_s.present().is_some_and(|unix_s| *unix_s < BUILD_MIN_S);
+    let is_carried = report.eeprom.carried.present().is_some_and(|release| release.build_s >= BUILD_MIN_S);
     html! {
         @if is_too_old {
             p.notice.bad {
