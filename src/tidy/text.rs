@@ -153,3 +153,17 @@ fn scripts_fail_loudly() {
     }
     assert!(!strict("#!/bin/bash\nset -e\n"));
 }
+
+/// Pipes into a reader that may leave early: the writer then dies of SIGPIPE, and `pipefail` makes a failure of what
+/// was found, or, behind `!`, an absence.
+fn torn_pipes(text: &str) -> Vec<String> {
+    let is_torn = |line: &str| line.replace("||", "").contains("| grep -q");
+    lines(text, |line| is_torn(line).then(|| "write `grep -q … <<<\"$(…)\"`".to_owned()))
+}
+
+#[test]
+fn no_script_takes_a_torn_pipe_for_an_answer() {
+    holds(|file| file.text.starts_with("#!"), torn_pipes);
+    let good = ["a | grep x", "grep -q x <<<\"$(a)\"", "a || grep -q x b"];
+    finds(torn_pipes, &["! readelf -d x | grep -q NEEDED"], &good);
+}
