@@ -34,6 +34,8 @@ mod scan;
 #[cfg(test)]
 mod supervised;
 #[cfg(test)]
+mod takeover;
+#[cfg(test)]
 mod target;
 #[cfg(test)]
 mod update;

@@ -170,13 +170,19 @@ impl Owner {
         self.answer(curl, target)
     }
 
+    /// Fills in the form of the page `from` that goes to `to`, with the password, and sends it. Status and body.
+    pub(crate) fn submit(&self, from: &str, to: &str, fields: &[(&str, &str)]) -> (u16, String) {
+        let (status, page) = self.page(from, &[]);
+        assert_eq!(status, 200, "{page}");
+        let form = page.split(&format!("action=\"{to}\"")).nth(1);
+        let form = form.unwrap_or_else(|| panic!("no form to {to} in {page}"));
+        let token = between(form, "name=\"csrf\" value=\"", "\"");
+        self.page(to, &[fields, &[("csrf", token), ("password", &self.account.1)]].concat())
+    }
+
     /// Has the dashboard restart the appliance.
     pub(crate) fn restart(&self) {
-        let (status, page) = self.page("/system", &[]);
-        assert_eq!(status, 200, "{page}");
-        let form = page.split("action=\"/system/restart\"").nth(1).expect("a form to restart it");
-        let token = between(form, "name=\"csrf\" value=\"", "\"");
-        let (status, answer) = self.page("/system/restart", &[("csrf", token), ("password", &self.account.1)]);
+        let (status, answer) = self.submit("/system", "/system/restart", &[]);
         assert_eq!(status, 303, "{answer}");
     }
 

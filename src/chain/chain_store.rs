@@ -53,7 +53,8 @@ pub enum OpenError {
     /// The chain was begun by another appliance.
     #[error(
         "`{path}` holds the chain `{chain}` of another appliance (validators {validators}), and this one has the key \
-         {own}: put the disk back into its appliance, or adopt an empty one; it was left untouched"
+         {own}: take the disk over on the dashboard's page Storage, put it back into its appliance, or adopt an empty \
+         one; it was left untouched"
     )]
     Foreign {
         /// The store's file.

@@ -13,6 +13,7 @@ mod identity;
 mod owner;
 mod recordings;
 mod session_id;
+mod takeover;
 
 pub use account_id::AccountId;
 pub use accounts::{
@@ -25,3 +26,4 @@ pub use identity::{AuthError, Authenticator, Identity, Role};
 pub use owner::{AccountLookup, AccountState, Owner};
 pub use recordings::{Recording, RecordingState, Recordings, RecordingsError};
 pub use session_id::{InvalidSessionId, SessionId};
+pub use takeover::{TakenOver, Takeover, TakeoverError};

@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use lucid_kit::{Ctx, Health, Lease, Lender, Service};
 use lucid_store::Options;
-use lucid_vault::Vault;
+use lucid_vault::{Identity, Vault};
 use serde::Serialize;
 
 use crate::{repository::Repository, repository_error::RepositoryError};
@@ -19,6 +19,8 @@ pub struct SessionStorageDeps {
     pub data_dir: PathBuf,
     /// `/state/lucid`, for the device secret.
     pub state_dir: PathBuf,
+    /// What signs the recordings. Where the state directory has another one by now, none is opened.
+    pub identity: Identity,
     /// Where the repository is lent.
     pub repository: Lender<Repository>,
     /// See [`Options::migrate`].
@@ -60,8 +62,12 @@ impl Service for SessionStorage {
     async fn start((): &(), deps: &SessionStorageDeps) -> Result<Self, RepositoryError> {
         let data_dir = deps.data_dir.join(Self::NAME);
         let (state_dir, keys_dir) = (deps.state_dir.clone(), deps.data_dir.clone());
-        let options = Options { migrate: deps.migrate, ..Options::default() };
-        let open = move || Repository::open_with(&data_dir, Vault::open(&state_dir, &keys_dir)?, options);
+        let (options, identity) = (Options { migrate: deps.migrate, ..Options::default() }, deps.identity.clone());
+        let open = move || {
+            let vault = Vault::open(&state_dir, &keys_dir)?;
+            vault.require(&identity)?;
+            Repository::open_with(&data_dir, vault, options)
+        };
         let opened = tokio::task::spawn_blocking(open).await.map_err(|_| RepositoryError::Panicked)?;
         let repository = Arc::new(opened?);
         let lease = deps.repository.lend(repository.clone());

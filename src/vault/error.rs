@@ -46,8 +46,8 @@ pub enum VaultError {
     },
     /// The data disk belongs to another device secret: another appliance, or a new boot disk.
     #[error(
-        "the keys in `{}` were made with another device secret: run `lucid recover` and enter the recovery key",
-        path.display()
+        "the keys in `{}` were made with another device secret: enter the recovery key on the dashboard's page \
+         Storage, or, while the appliance is stopped, run `lucid recover`", path.display()
     )]
     NeedsRecovery {
         /// The key directory.
@@ -128,6 +128,11 @@ pub enum VaultError {
         /// The state directory's key file.
         key: PathBuf,
     },
+    /// The identity was replaced since this program began to sign.
+    #[error(
+        "the appliance's identity was replaced since it started: restart the appliance, so that it signs with the new one"
+    )]
+    IdentityReplaced,
     /// The kernel gave no random bytes.
     #[error("the kernel gave no random bytes")]
     Random(#[source] getrandom::Error),
@@ -143,6 +148,9 @@ impl VaultError {
     /// Whether nothing but the owner helps: another disk, the recovery key, a backup. The disk is untouched.
     #[must_use]
     pub const fn awaits_owner(&self) -> bool {
-        matches!(self, Self::KeysMissing { .. } | Self::NeedsRecovery { .. } | Self::Unrecoverable { .. })
+        matches!(
+            self,
+            Self::KeysMissing { .. } | Self::NeedsRecovery { .. } | Self::Unrecoverable { .. } | Self::IdentityReplaced
+        )
     }
 }

@@ -78,6 +78,13 @@ impl Identity {
         SigningKey::from_bytes(derived.as_bytes())
     }
 
+    /// Whether both are one and the same.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        // Of the public names, which may be compared as text.
+        name(&self.seed) == name(&other.seed)
+    }
+
     pub(crate) fn seed(&self) -> &Secret {
         &self.seed
     }

@@ -34,7 +34,7 @@ pub use recipient::issue_recovery;
 pub use recovery::{RecoveryKey, RecoveryWriter, decrypt_with_recovery};
 pub use rotation::Rotation;
 pub use session::{SessionKey, WrappedKey};
-pub use takeover::Recovered;
+pub use takeover::{Recovered, awaits_recovery};
 
 use ed25519_dalek::SigningKey;
 
@@ -101,6 +101,15 @@ impl Vault {
         let (document, ring) = (Mutex::new(document), Mutex::new(Ring { slots }));
         let state_dir = state_dir.to_path_buf();
         Ok(Self { inner: Arc::new(Inner { state_dir, keys, master, document, ring, identity }) })
+    }
+
+    /// Whether these keys go with the identity with which this program signs: it is read once, at the start, and a
+    /// takeover may replace it since.
+    ///
+    /// # Errors
+    /// `IdentityReplaced`.
+    pub fn require(&self, identity: &Identity) -> Result<(), VaultError> {
+        if self.inner.identity.is(identity) { Ok(()) } else { Err(VaultError::IdentityReplaced) }
     }
 
     /// Brings the data disk up to what the state directory says: the master key sealed to the recovery key in force, and

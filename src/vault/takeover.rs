@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use crate::disk;
 use crate::error::VaultError;
 use crate::identity::{self, OnOtherIdentity, RecoveredIdentity};
 use crate::master::Master;
@@ -18,6 +19,19 @@ pub struct Recovered {
     pub vault: Vault,
     /// What became of the identity.
     pub identity: RecoveredIdentity,
+}
+
+/// Whether the data disk has keys that open here with its recovery key only. Blocks for small files.
+///
+/// # Errors
+/// `Corrupt`, `Io`: it is then not known.
+pub fn awaits_recovery(state_dir: &Path, data_dir: &Path) -> Result<bool, VaultError> {
+    let keys = data_dir.join(KEYS_DIR);
+    if !disk::exists(&keys)? {
+        return Ok(false);
+    }
+    let device = read_device_key(state_dir)?;
+    Ok(matches!(Master::load(&keys)?.open(&keys, device.as_ref()), Err(VaultError::NeedsRecovery { .. })))
 }
 
 impl Vault {

@@ -15,13 +15,13 @@ use super::{
     format,
     guard::{Admin, Member},
     layout::{self, Frame, Place},
-    login,
+    login, notices,
     overview::Arrival,
     refusal::Refusal,
 };
 
 pub(super) async fn page(State(app): State<Shared>, Member(who): Member, Query(arrival): Query<Arrival>) -> Markup {
-    render(&app, &who, None, layout::notice(arrival.done.as_deref()))
+    render(&app, &who, None, notices::after(arrival.done.as_deref()))
 }
 
 fn render(app: &App, who: &Identity, refused: Option<&str>, notice: Option<&str>) -> Markup {

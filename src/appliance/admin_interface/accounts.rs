@@ -13,13 +13,13 @@ use super::{
     format,
     guard::Admin,
     layout::{self, Frame, Place},
-    login,
+    login, notices,
     overview::Arrival,
     refusal::Refusal,
 };
 
 pub(super) async fn list(State(app): State<Shared>, Admin(who): Admin, Query(arrival): Query<Arrival>) -> Markup {
-    render(&app, &who, None, layout::notice(arrival.done.as_deref())).await
+    render(&app, &who, None, notices::after(arrival.done.as_deref())).await
 }
 
 async fn render(app: &App, who: &Identity, refused: Option<&str>, notice: Option<&str>) -> Markup {

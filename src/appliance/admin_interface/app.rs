@@ -15,12 +15,13 @@ use lucid_device::Clock;
 use lucid_kit::Board;
 use lucid_ports::{
     Accounts, AuditEntry, Authenticator, Chain, Identity, Load, Recordings, RecordingsError, SessionId, Storage,
+    Takeover,
 };
 use tokio::sync::{Semaphore, watch};
 
 use super::{
     View, account, accounts, assets, audit, blocks, claim, events, fields::CsrfKey, guard, login, logs::Logs, overview,
-    refusal, renewals::Renewals, services, sessions, storage, system, update, upload,
+    refusal, renewals::Renewals, services, sessions, storage, system, takeover, update, upload,
 };
 use crate::{AgentLink, AgentView, Boot, Release, thermal_watch::History, update::Updates};
 
@@ -89,6 +90,8 @@ pub struct Pages {
     pub agent: AgentLink,
     /// By which services are made to let go of the data disk.
     pub release: Release,
+    /// Takes over a data disk that another appliance wrote.
+    pub takeover: Arc<dyn Takeover>,
     /// What the agent said last.
     pub agent_view: watch::Receiver<AgentView>,
     /// Updates.
@@ -181,6 +184,7 @@ fn administration() -> Router<Shared> {
         .route("/storage/adopt", post(storage::adopt))
         .route("/storage/detach", post(storage::detach))
         .route("/storage/mount", post(storage::mount))
+        .route("/storage/take-over", post(takeover::submit))
         .route("/updates", get(update::page))
         .route("/updates/sign-in", post(update::sign_in))
         .route("/updates/install", post(update::install))

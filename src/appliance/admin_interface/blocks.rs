@@ -16,6 +16,7 @@ use super::{
     format,
     guard::{Developer, Member},
     layout::{self, Frame, Place, Tone, fact},
+    notices,
     refusal::Refusal,
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn list(State(app): State<Shared>, Member(who): Member, Query(l
         title: "Blocks",
         place: Place::Blocks,
         live: listing.before.is_none().then(|| "/events?view=blocks".to_owned()),
-        notice: layout::notice(listing.done.as_deref()),
+        notice: notices::after(listing.done.as_deref()),
     };
     let table = table(&app, listing.before).await;
     let body = html! {

@@ -16,7 +16,7 @@ use super::{
     fields::{Fields, OpenFields},
     format,
     guard::{self, Member, Visitor},
-    layout,
+    layout, notices,
     refusal::{self, Refusal},
 };
 
@@ -37,7 +37,7 @@ pub(super) async fn page(
         return Ok(Redirect::to(next).into_response());
     }
     match app.pages.accounts.claimed() {
-        Ok(true) => Ok(form(&app, next, "", None, layout::notice(wanted.done.as_deref())).into_response()),
+        Ok(true) => Ok(form(&app, next, "", None, notices::after(wanted.done.as_deref())).into_response()),
         Ok(false) => Err(Refusal::see_other("/claim")),
         Err(error) => Err(error.into()),
     }

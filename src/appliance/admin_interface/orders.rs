@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use lucid_agent_protocol::{RefusalCode, Reply, Request};
 use lucid_http::ConnectionInfo;
-use lucid_ports::{AccountError, Identity, Login};
+use lucid_ports::{AccountError, Identity, Login, TakeoverError};
 use maud::{Markup, html};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -39,6 +39,8 @@ pub(super) enum NotDone {
     Agent(AgentError),
     #[error("{}", crate::update::described(_0))]
     Update(UpdateError),
+    #[error("{}", crate::update::described(_0))]
+    Takeover(TakeoverError),
     #[error("{0}")]
     Field(String),
 }
@@ -103,7 +105,9 @@ impl NotDone {
     pub(super) fn shown(&self, page: Markup) -> Response {
         let status = match self {
             Self::Password(error) => return login::refused(error, page),
-            Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Field(_) | Self::Takeover(TakeoverError::WrongKey(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Takeover(TakeoverError::Failed(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Takeover(_) => StatusCode::CONFLICT,
             Self::Agent(error) | Self::Update(UpdateError::Agent(error)) => by_agent(error),
             Self::Update(UpdateError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Update(_) => StatusCode::CONFLICT,

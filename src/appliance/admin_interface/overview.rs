@@ -16,7 +16,7 @@ use super::{
     chart, format,
     guard::Member,
     layout::{self, Frame, Place, Tone, fact},
-    update,
+    notices, update,
 };
 use crate::StorageWatch;
 
@@ -35,7 +35,7 @@ pub(super) async fn page(State(app): State<Shared>, Member(who): Member, Query(a
         title: "Overview",
         place: Place::Overview,
         live: Some("/events?view=overview".to_owned()),
-        notice: layout::notice(arrival.done.as_deref()),
+        notice: notices::after(arrival.done.as_deref()),
     };
     let body = html! {
         h1.unseen { "Overview" }

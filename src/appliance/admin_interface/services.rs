@@ -18,6 +18,7 @@ use super::{
     guard::{Admin, Developer},
     layout::{self, Frame, Place, Tone, fact},
     logs::LEVELS,
+    notices,
     overview::{Arrival, service_badge},
     refusal::Refusal,
 };
@@ -92,7 +93,7 @@ pub(super) async fn one(
         title: &name,
         place: Place::Services,
         live: Some(format!("/events?view=service&of={}", format::query_value(&name))),
-        notice: layout::notice(arrival.done.as_deref()),
+        notice: notices::after(arrival.done.as_deref()),
     };
     let body = html! {
         p.crumb { a href="/services" { "All services" } }

@@ -16,6 +16,7 @@ use super::{
     fields::Fields,
     guard::Member,
     layout::{self, Frame, Place},
+    notices,
     refusal::Refusal,
     verify::{self, Check},
 };
@@ -41,7 +42,7 @@ pub(super) async fn list(
         place: Place::Sessions,
         // Older pages don't change by themselves.
         live: before.is_none().then(|| "/events?view=sessions".to_owned()),
-        notice: layout::notice(listing.done.as_deref()),
+        notice: notices::after(listing.done.as_deref()),
     };
     let table = table(&app, &who, before).await;
     let body = html! {
@@ -81,7 +82,7 @@ pub(super) async fn one(
     Query(listing): Query<Listing>,
 ) -> Result<Markup, Refusal> {
     let recording = get(&app, &who, &id).await?;
-    Ok(page(&app, &who, &recording, layout::notice(listing.done.as_deref()), None))
+    Ok(page(&app, &who, &recording, notices::after(listing.done.as_deref()), None))
 }
 
 fn page(app: &App, who: &Identity, recording: &Recording, notice: Option<&str>, checks: Option<&[Check]>) -> Markup {

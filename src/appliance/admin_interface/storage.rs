@@ -18,8 +18,10 @@ use super::{
     format,
     guard::{Admin, Developer},
     layout::{self, Frame, Place, Tone, fact},
+    notices,
     orders::{NotDone, Order, carry_out, password_field},
     overview::Arrival,
+    takeover,
 };
 use crate::agent_link::{AgentError, AgentView, doing};
 
@@ -31,15 +33,16 @@ pub(super) async fn page(
     Developer(who): Developer,
     Query(arrival): Query<Arrival>,
 ) -> Markup {
-    render(&app, &who, None, layout::notice(arrival.done.as_deref())).await
+    render(&app, &who, None, notices::after(arrival.done.as_deref())).await
 }
 
-async fn render(app: &App, who: &Identity, not_done: Option<&NotDone>, notice: Option<&str>) -> Markup {
+pub(super) async fn render(app: &App, who: &Identity, not_done: Option<&NotDone>, notice: Option<&str>) -> Markup {
     let frame = Frame { title: "Storage", place: Place::Storage, live: None, notice };
     let agent = app.pages.agent_view.borrow().clone();
     let body = html! {
         h1 { "Storage" }
         @if let Some(not_done) = not_done { (not_done.alert()) }
+        (takeover::panel(app, who).await)
         @match agent {
             AgentView::Absent => {
                 p.muted { "This machine has no agent: the data directory is one of its own, and its disks are its own affair." }

@@ -14,13 +14,14 @@ use super::{
     fields::Fields,
     guard::Admin,
     layout::{self, Frame, Place, fact},
+    notices,
     orders::{NotDone, Order, carry_out, password_field},
     overview::Arrival,
 };
 use crate::agent_link::AgentView;
 
 pub(super) async fn page(State(app): State<Shared>, Admin(who): Admin, Query(arrival): Query<Arrival>) -> Markup {
-    render(&app, &who, None, layout::notice(arrival.done.as_deref()))
+    render(&app, &who, None, notices::after(arrival.done.as_deref()))
 }
 
 fn render(app: &App, who: &Identity, not_done: Option<&NotDone>, notice: Option<&str>) -> Markup {

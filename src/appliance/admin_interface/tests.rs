@@ -6,6 +6,7 @@ mod fakes;
 mod pages;
 mod security;
 mod service;
+mod takeover;
 mod units;
 mod update;
 mod verify;

@@ -27,7 +27,7 @@ use super::{
     format,
     guard::{self, Admin, Developer},
     layout::{self, Frame, Place},
-    login,
+    login, notices,
     orders::{self, NotDone, password_field},
     overview::Arrival,
 };
@@ -41,7 +41,7 @@ pub(super) async fn page(
     Developer(who): Developer,
     Query(arrival): Query<Arrival>,
 ) -> Markup {
-    render(&app, &who, None, layout::notice(arrival.done.as_deref()))
+    render(&app, &who, None, notices::after(arrival.done.as_deref()))
 }
 
 fn render(app: &App, who: &Identity, not_done: Option<&NotDone>, notice: Option<&str>) -> Markup {

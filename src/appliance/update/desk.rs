@@ -344,9 +344,9 @@ fn is_busy(error: &UpdateError) -> bool {
 }
 
 /// An error with what caused it, for the owner.
-pub(crate) fn described(error: &UpdateError) -> String {
+pub(crate) fn described(error: &(impl std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(source) = cause {
         let said = source.to_string();
         if !text.contains(&said) {

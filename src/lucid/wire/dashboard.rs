@@ -1,6 +1,6 @@
 //! The dashboard's listener: its pages, the API of every other service, metrics.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     Router,
@@ -22,7 +22,7 @@ use lucid_ports::Role;
 use lucid_sessions::{RecordingsPort, upload_whole};
 use tokio::sync::watch;
 
-use super::{DashboardPorts, Links, Starter, groups::auth_routes, redirect};
+use super::{DashboardPorts, Links, Starter, groups::auth_routes, ports::VaultTakeover, redirect};
 use crate::{
     backup::{self, Sources, StoreSource},
     config::keys,
@@ -85,6 +85,13 @@ impl Starter<'_> {
             boot: ground.boot.clone(),
             agent: ground.agent.clone(),
             release: links.release.clone(),
+            takeover: Arc::new(VaultTakeover {
+                state_dir: ground.state_dir.clone(),
+                data_dir: ground.data_root.join("data"),
+                identity: ground.identity.clone(),
+                repository: links.repository.1.clone(),
+                turn: Mutex::default(),
+            }),
             agent_view: links.agent_view.clone(),
             updates: links.updates.clone(),
             notes: ground.notes.clone(),

@@ -86,6 +86,7 @@ impl Starter<'_> {
         let deps = SessionStorageDeps {
             data_dir: ground.data_root.join("data"),
             state_dir: ground.state_dir.clone(),
+            identity: ground.identity.clone(),
             repository: links.repository.0.clone(),
             migrate: ground.boot.may_migrate(),
         };

@@ -6,9 +6,9 @@ use std::{
 };
 
 use lucid_kit::Slot;
-use lucid_ports::{Recovery, RecoveryError};
+use lucid_ports::{Recovery, RecoveryError, TakenOver, Takeover, TakeoverError};
 use lucid_sessions::Repository;
-use lucid_vault::{VaultError, issue_recovery};
+use lucid_vault::{Identity, OnOtherIdentity, RecoveredIdentity, Vault, VaultError, awaits_recovery, issue_recovery};
 use zeroize::Zeroizing;
 
 /// Issues recovery keys: with the vault that session-storage has open, and without a data disk, which then follows when
@@ -47,6 +47,51 @@ impl VaultRecovery {
 impl Recovery for VaultRecovery {
     fn issue(&self) -> Result<Zeroizing<String>, RecoveryError> {
         self.issued().map_err(|error| RecoveryError(Box::new(error)))
+    }
+}
+
+/// Takes over the data disk that session-storage could not open. Not while it is open: there is nothing to take over.
+pub(super) struct VaultTakeover {
+    pub(super) state_dir: PathBuf,
+    /// `data/` on the data disk.
+    pub(super) data_dir: PathBuf,
+    /// What this program signs with until it ends.
+    pub(super) identity: Identity,
+    pub(super) repository: Slot<Repository>,
+    /// One at a time: two would mix the files of one disk.
+    pub(super) turn: Mutex<()>,
+}
+
+impl Takeover for VaultTakeover {
+    fn is_due(&self) -> Result<bool, TakeoverError> {
+        if self.repository.get().is_ok() {
+            return Ok(false);
+        }
+        awaits_recovery(&self.state_dir, &self.data_dir).map_err(told)
+    }
+
+    fn take_over(&self, recovery_key: &str, give_up_identity: bool) -> Result<TakenOver, TakeoverError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_due()? {
+            return Err(TakeoverError::NotDue);
+        }
+        let on_other = if give_up_identity { OnOtherIdentity::Replace } else { OnOtherIdentity::Refuse };
+        let recovered = Vault::recover(&self.state_dir, &self.data_dir, recovery_key, on_other).map_err(told)?;
+        Ok(TakenOver {
+            continues_chain: recovered.identity != RecoveredIdentity::NotOnDisk,
+            needs_restart: recovered.vault.require(&self.identity).is_err(),
+        })
+    }
+}
+
+/// In words for the dashboard.
+fn told(error: VaultError) -> TakeoverError {
+    match error {
+        VaultError::OtherIdentity { .. } => TakeoverError::OtherIdentity,
+        VaultError::BadRecoveryKey | VaultError::WrongRecoveryKey | VaultError::NoRecovery => {
+            TakeoverError::WrongKey(error.to_string())
+        }
+        error => TakeoverError::Failed(Box::new(error)),
     }
 }
 

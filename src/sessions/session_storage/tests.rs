@@ -1,7 +1,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use lucid_kit::{Board, Handle, Health, Life, Service as _, Slot, Spec, slot, supervise, wire};
-use lucid_vault::{OnOtherIdentity, Vault, issue_recovery};
+use lucid_vault::{Identity, OnOtherIdentity, Vault, issue_recovery};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ struct Running {
     repository: Slot<Repository>,
     stop: CancellationToken,
     /// Dropped, it would end the wait between two starts: over it a restart is asked for.
-    _board: Board,
+    board: Board,
     task: JoinHandle<()>,
 }
 
@@ -37,6 +37,7 @@ impl Running {
         let deps = SessionStorageDeps {
             data_dir: dir.join("data"),
             state_dir: dir.join("state"),
+            identity: Identity::open(&dir.join("state")).unwrap(),
             repository: lender,
             migrate: true,
         };
@@ -51,7 +52,7 @@ impl Running {
         };
         let (stop, board) = (CancellationToken::new(), Board::default());
         let task = supervise(spec, wired, (), deps, Vec::new(), &board, stop.clone());
-        Self { handle, repository, stop, _board: board, task }
+        Self { handle, repository, stop, board, task }
     }
 
     /// Waits until the life is as `is` wants it.
@@ -130,4 +131,26 @@ async fn a_foreign_data_disk_is_not_opened_and_not_written() {
     assert!(running.repository.get().is_err());
     running.stop().await;
     assert_eq!(fs::read(&document).unwrap(), before);
+}
+
+#[tokio::test]
+async fn nothing_is_opened_while_the_identity_is_another_than_at_the_start() {
+    let (dir, other) = (disks(), disks());
+    let state = dir.path().join("state");
+    let key = issue_recovery(&other.path().join("state")).unwrap();
+    let theirs = Running::start(other.path());
+    theirs.says(|status| status.recovery_issued).await;
+    theirs.stop().await;
+    let running = Running::start(dir.path());
+    running.lives(|life| *life == Life::Running).await;
+    fs::remove_dir_all(dir.path().join("data")).unwrap();
+    fs::rename(other.path().join("data"), dir.path().join("data")).unwrap();
+    Vault::recover(&state, &dir.path().join("data"), key.expose(), OnOtherIdentity::Replace).unwrap();
+    running.board.restart(SessionStorage::NAME).unwrap();
+    running.lives(|life| matches!(life, Life::Waiting { reason } if reason.contains("restart the appliance"))).await;
+    assert!(running.repository.get().is_err());
+    running.stop().await;
+    let running = Running::start(dir.path());
+    running.lives(|life| *life == Life::Running).await;
+    running.stop().await;
 }

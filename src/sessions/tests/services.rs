@@ -34,7 +34,8 @@ fn start(world: &World) -> Services {
     let (api_lender, api) = slot(SessionApi::NAME);
     let gates = || vec![Gate::new(world.storage.subscribe(), |storage| storage.waiting().map(str::to_owned))];
     let (data_dir, state_dir) = (world.disks.data(), world.disks.state());
-    let storage = SessionStorageDeps { data_dir, state_dir, repository: repository_lender, migrate: true };
+    let identity = lucid_vault::Identity::open(&state_dir).unwrap();
+    let storage = SessionStorageDeps { data_dir, state_dir, identity, repository: repository_lender, migrate: true };
     let pipeline = SessionPipelineDeps {
         repository: repository.clone(),
         uploads: uploads_lender,
@@ -120,7 +121,7 @@ async fn a_recording_finds_its_way_into_a_block_by_itself() {
     let id = services.client.create("alice.user", "").await;
     services.client.append("alice.user", id, 0, "?1", stream.clone()).await;
     // Sealed and submitted without a tick: the upload itself goes on to that.
-    until("the anchor is submitted", || world.chain.submitted().len() == 1).await;
+    until("the anchor is submitted", || !world.chain.submitted().is_empty()).await;
     world.chain.produce();
     services.state(id, RecordingState::Anchored).await;
     assert_eq!(services.client.content("alice.user", id).await.body, stream);

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::Recovered;
+use super::{Recovered, awaits_recovery};
 use crate::recovery::RecoveryKey;
 use crate::tests::{Disks, cut_everywhere, error_of, files, opens, session};
 use crate::{Identity, OnOtherIdentity, RecoveredIdentity, Vault, VaultError};
@@ -62,6 +62,39 @@ fn another_boot_disk_needs_the_recovery_key() {
     opens(&recover(&disks, &typed).unwrap(), &kept);
     opens(&disks.open().unwrap(), &kept);
     opens(&recover(&disks, recovery.expose()).unwrap(), &kept);
+}
+
+#[test]
+fn only_a_disk_that_opens_with_its_recovery_key_alone_is_said_to_wait_for_it() {
+    let awaits = |disks: &Disks| awaits_recovery(&disks.state(), &disks.data());
+    let disks = Disks::new();
+    assert!(!awaits(&disks).unwrap(), "an empty disk gets keys of its own");
+    let vault = disks.open().unwrap();
+    assert!(!awaits(&disks).unwrap(), "it opens");
+    disks.replace_state();
+    assert!(!awaits(&disks).unwrap(), "no recovery key was ever issued");
+    let recovery = vault.issue_recovery().unwrap();
+    drop(vault);
+    disks.replace_state();
+    let before = files(disks.dir.path());
+    assert!(awaits(&disks).unwrap());
+    assert_eq!(files(disks.dir.path()), before, "looking writes nothing");
+    recover(&disks, recovery.expose()).unwrap();
+    assert!(!awaits(&disks).unwrap());
+    fs::write(disks.data().join("keys/master.json"), "rotten").unwrap();
+    assert!(matches!(awaits(&disks), Err(VaultError::Corrupt { .. })));
+}
+
+#[test]
+fn keys_go_with_the_identity_in_force_and_no_other() {
+    let (donor, recovery) = donor();
+    let disks = used_hardware(&donor);
+    let signs_with = Identity::open(&disks.state()).unwrap();
+    let taken = Vault::recover(&disks.state(), &disks.data(), recovery.expose(), OnOtherIdentity::Replace).unwrap();
+    let refused = taken.vault.require(&signs_with);
+    assert!(matches!(refused, Err(VaultError::IdentityReplaced)), "{refused:?}");
+    assert!(VaultError::IdentityReplaced.awaits_owner());
+    taken.vault.require(&Identity::open(&disks.state()).unwrap()).unwrap();
 }
 
 #[test]

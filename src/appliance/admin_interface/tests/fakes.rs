@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) uploads: Vec<(String, Result<Vec<u8>, String>)>,
     pub(super) levels: Vec<(String, LevelFilter)>,
     pub(super) slow_chain: bool,
+    /// The data disk is another appliance's.
+    pub(super) foreign: Option<super::takeover::Foreign>,
     pub(super) issued: u64,
 }
 
@@ -374,6 +376,7 @@ pub(super) fn bench_with(boot: Boot, agent: AgentLink, service: Option<Updates>)
         boot,
         agent,
         release: crate::Release::default(),
+        takeover: Arc::new(fakes.clone()),
         agent_view: agent_out,
         updates: updates_out,
         notes: Vec::new(),

@@ -51,5 +51,6 @@ mod resume;
 mod services;
 #[cfg(test)]
 mod stopping;
+mod takeover;
 #[cfg(test)]
 mod update;

@@ -1,12 +1,16 @@
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use lucid_kit::{Lender, slot};
-use lucid_ports::Recovery as _;
+use lucid_ports::{Recovery as _, TakenOver, Takeover as _, TakeoverError};
 use lucid_sessions::Repository;
-use lucid_vault::{OnOtherIdentity, Vault};
+use lucid_vault::{Identity, OnOtherIdentity, Vault};
 use tempfile::TempDir;
 
-use super::VaultRecovery;
+use super::{VaultRecovery, VaultTakeover};
 
 fn disks() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -84,4 +88,54 @@ fn a_key_that_is_in_force_is_given_out_though_the_data_disk_lags_behind() {
     fs::remove_dir(&obstacle).unwrap();
     repository.vault().follow_state().unwrap();
     recover(dir.path(), &key).unwrap();
+}
+
+/// The port of a program that began with the identity of `dir`, and its data disk that `of` wrote.
+fn takeover(dir: &Path, of: &Path) -> VaultTakeover {
+    fs::remove_dir_all(dir.join("data")).unwrap();
+    fs::rename(of.join("data"), dir.join("data")).unwrap();
+    VaultTakeover {
+        state_dir: dir.join("state"),
+        data_dir: dir.join("data"),
+        identity: Identity::open(&dir.join("state")).unwrap(),
+        repository: slot("session-storage").1,
+        turn: Mutex::default(),
+    }
+}
+
+#[test]
+fn a_disk_is_taken_over_with_its_key_and_on_the_owners_word() {
+    let (dir, former) = (disks(), disks());
+    let (lender, theirs) = port(former.path());
+    let lease = lender.lend(opened(former.path()));
+    let key = theirs.issue().unwrap();
+    drop(lease);
+    let port = takeover(dir.path(), former.path());
+    assert!(port.is_due().unwrap());
+    let refused = port.take_over("AGE-SECRET-KEY-1", true);
+    assert!(matches!(refused, Err(TakeoverError::WrongKey(_))), "{refused:?}");
+    let refused = port.take_over(&key, false);
+    assert!(matches!(refused, Err(TakeoverError::OtherIdentity)), "{refused:?}");
+    assert!(port.is_due().unwrap(), "a refusal changes nothing");
+    let taken = port.take_over(&key, true).unwrap();
+    assert_eq!(taken, TakenOver { continues_chain: true, needs_restart: true });
+    let again = port.take_over(&key, true);
+    assert!(matches!(again, Err(TakeoverError::NotDue)), "{again:?}");
+    assert_eq!(opened(dir.path()).count().unwrap(), 0, "it opens");
+}
+
+#[test]
+fn a_disk_that_is_open_or_not_there_is_not_taken_over() {
+    let (dir, former) = (disks(), disks());
+    drop(opened(former.path()));
+    let mut port = takeover(dir.path(), former.path());
+    assert!(!port.is_due().unwrap(), "no recovery key was ever issued for it");
+    fs::remove_dir_all(dir.path().join("data")).unwrap();
+    let refused = port.take_over("any", true);
+    assert!(matches!(refused, Err(TakeoverError::NotDue)), "{refused:?}");
+    let (lender, slot) = slot("session-storage");
+    port.repository = slot;
+    fs::create_dir_all(dir.path().join("data/session-storage")).unwrap();
+    let _lease = lender.lend(opened(dir.path()));
+    assert!(!port.is_due().unwrap());
 }

@@ -57,6 +57,7 @@ impl Services {
         let keeper = SessionStorageDeps {
             data_dir: place.join("data"),
             state_dir: place.to_owned(),
+            identity: lucid_vault::Identity::open(place)?,
             repository: repository.0,
             migrate: true,
         };
