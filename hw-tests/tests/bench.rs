@@ -117,5 +117,7 @@ pub(crate) fn main_pid(probe: &mut Probe, unit: &str) -> i32 {
 
 /// Waits until the box is ready.
 pub(crate) fn ready(run: &Run, probe: &mut Probe) {
-    until(run, "lucid-ready.target", || property(probe, "lucid-ready.target", "ActiveState") == "active");
+    // Early in the boot systemd may be too busy to answer, which is no state of the target.
+    let arguments = ["is-active", "--quiet", "lucid-ready.target"];
+    until(run, "lucid-ready.target", || probe.run("/usr/bin/systemctl", &arguments).unwrap().code == Some(0));
 }

@@ -18,7 +18,10 @@ fn a_trial_boots_the_other_slot_once() {
         assert_eq!(cell(&mut probe, "chosen/bootloader/tryboot"), tryboot);
         let slot = if partition == 2 { "lucid.slot=a" } else { "lucid.slot=b" };
         assert!(probe.text("/proc/cmdline").unwrap().contains(slot));
-        reboot(&mut probe, argument);
+        // Nobody asked for a trial, so the agent ends it by itself.
+        if tryboot == 0 {
+            reboot(&mut probe, argument);
+        }
         ending = run.wait_end().unwrap();
         assert_eq!(ending, Ending::Reboot(argument.map(str::to_owned)));
     }

@@ -71,7 +71,7 @@ fn a_power_cut_while_a_release_is_written_or_tried_leaves_the_former_one() {
     let ending = box_.install();
     box_.boot(&ending, Slot::B);
     // The power fails in the middle of the trial.
-    box_.come_up();
+    box_.come_ready();
     let _ = box_.run.take().unwrap().cut_power();
     box_.boot(&Ending::PowerCut, Slot::A);
     box_.come_up();

@@ -104,11 +104,16 @@ impl Appliance {
         until(run, "every service to be healthy", || owner.services().iter().all(well));
     }
 
-    /// How updates are.
+    /// How updates are, once the agent answers: under load it may not in time.
     pub(crate) fn status(&self) -> Value {
-        let (status, text) = self.owner.ask("GET", "/api/update/status", None);
-        assert_eq!(status, 200, "{text}");
-        serde_json::from_str(&text).unwrap()
+        let (run, mut told) = (self.run.as_ref().expect("it is switched on"), Value::Null);
+        until(run, "the agent's answer", || {
+            let (status, text) = self.owner.ask("GET", "/api/update/status", None);
+            assert_eq!(status, 200, "{text}");
+            told = serde_json::from_str(&text).unwrap();
+            !told["agent"].is_null()
+        });
+        told
     }
 
     /// Sends a bundle and waits until it is written and read back.
@@ -157,11 +162,15 @@ impl Appliance {
         self.run = Some(run);
     }
 
+    /// Waits until the boot is ready.
+    pub(crate) fn come_ready(&mut self) {
+        self.probe = self.run().probe().unwrap();
+        ready(self.run.as_ref().expect("it is switched on"), &mut self.probe);
+    }
+
     /// Waits until the boot is ready, and signs in again.
     pub(crate) fn come_up(&mut self) {
-        self.probe = self.run().probe().unwrap();
-        let run = self.run.as_ref().expect("it is switched on");
-        ready(run, &mut self.probe);
+        self.come_ready();
         self.meet();
         self.owner.enter();
     }

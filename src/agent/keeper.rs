@@ -29,7 +29,7 @@ pub(crate) use adopt::list;
 use decide::{Scene, Step, decide};
 use intent::Intent;
 pub(crate) use mounting::mounts;
-pub(crate) use orders::{Command, Order, Orders, orders};
+pub(crate) use orders::{BEGIN_MAX, Command, Order, Orders, orders};
 
 /// How often it looks: plugging and unplugging is noticed within this. A look reads a few files of the kernel's.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);

@@ -17,7 +17,7 @@ use sd_notify::NotifyState;
 
 use crate::Config;
 use crate::answer::Answers;
-use crate::keeper::{Keeper, orders};
+use crate::keeper::{BEGIN_MAX, Keeper, orders};
 use crate::machine::{Machine, Systemd};
 use crate::socket::{self, SocketError};
 use crate::update::{Updates, Wish};
@@ -64,7 +64,7 @@ pub(crate) fn serve(config: Config, machine: Arc<dyn Machine>) -> Result<Never, 
     // Who asks is heard from here on, and answered once what a former boot left is put right; the supervisor, which
     // starts after this, has no need to wait for that.
     tell(&[NotifyState::Ready]);
-    let (orders, ordered) = orders();
+    let (orders, ordered) = orders(BEGIN_MAX);
     let keeper = Keeper::new(config.clone());
     let updates = Updates::of_this_machine(&config, machine.clone());
     let answers = Arc::new(Answers { config, board: keeper.board(), orders, machine, updates });

@@ -10,7 +10,7 @@ use lucid_agent_protocol::{DiskId, Refusal, RefusalCode, Reply};
 /// Orders that wait at most. The keeper takes one a second while it is idle, and none while it works.
 const ORDERS_MAX: usize = 4;
 /// In this time the keeper begins with an order, or not at all.
-const BEGIN_MAX: Duration = Duration::from_secs(5);
+pub(crate) const BEGIN_MAX: Duration = Duration::from_secs(5);
 /// In this time it has answered: looking at a dying disk takes 20 s, unmounting as long as the last writes.
 const ANSWER_MAX: Duration = Duration::from_secs(45);
 
@@ -32,20 +32,23 @@ pub(crate) struct Order {
 
 /// Where orders are placed.
 #[derive(Clone)]
-pub(crate) struct Orders(SyncSender<Order>);
+pub(crate) struct Orders {
+    place: SyncSender<Order>,
+    begin_max: Duration,
+}
 
-/// A queue of orders.
-pub(crate) fn orders() -> (Orders, Receiver<Order>) {
+/// A queue of orders, each of which is begun within `begin_max` or not at all.
+pub(crate) fn orders(begin_max: Duration) -> (Orders, Receiver<Order>) {
     let (place, orders) = sync_channel(ORDERS_MAX);
-    (Orders(place), orders)
+    (Orders { place, begin_max }, orders)
 }
 
 impl Orders {
     /// Places an order and waits for the answer.
     pub(crate) fn place(&self, command: Command) -> Reply {
         let (answer, answered) = sync_channel(1);
-        let order = Order { command, until: Instant::now() + BEGIN_MAX, answer };
-        if self.0.try_send(order).is_err() {
+        let order = Order { command, until: Instant::now() + self.begin_max, answer };
+        if self.place.try_send(order).is_err() {
             return busy("the agent works on a disk: wait until it is done");
         }
         let answer = answered.recv_timeout(ANSWER_MAX);

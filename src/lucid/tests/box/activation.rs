@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use crate::{
-    bench::{Given, Owner, Place, Program, SHORT, eventually, free_port, handing_over, require_success, send, text},
+    bench::{
+        Given, Owner, Place, Program, SHORT, eventually, free_port, handing_over, require_success, send, text, try_send,
+    },
     crash::assert_no_panic,
 };
 
@@ -40,7 +42,7 @@ fn the_ports_below_1024_come_from_systemd_and_the_code_goes_to_the_console() {
 #[track_caller]
 fn wait_for_claim_page(port: u16) {
     eventually("the claim page", SHORT, || {
-        let page = send(port, "GET", "/claim", &[], b"");
+        let page = try_send(port, "GET", "/claim", &[], b"").map_err(|error| error.to_string())?;
         if page.status == 200 && page.text().contains("One-time code") { Ok(()) } else { Err(page.text()) }
     });
 }

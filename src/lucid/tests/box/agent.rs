@@ -103,8 +103,9 @@ fn a_disk_is_adopted_used_and_detached_on_the_dashboard() {
     owner.submit("/storage", "/storage/adopt", &fields).expect(303);
     wait_for_health(place.port("session-storage"), "healthy");
     assert!(disk.mount_point.join("Lucid/data").is_dir());
-    let page = owner.page("/storage").expect(200).text();
-    assert!(page.contains("in use") && page.contains("the data disk"), "{page}");
+    // The page shows what the agent said at the last look.
+    let page = owner.wait_for_page("/storage", "in use");
+    assert!(page.contains("the data disk"), "{page}");
     let audit = owner.get("/api/auth/audit").expect(200).text();
     assert!(audit.contains("disk adopted") && audit.contains("not done"), "{audit}");
 

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::{
-    bench::{LONG, Mount, Owner, Place, Program, eventually, mix, send},
+    bench::{LONG, Mount, Owner, Place, Program, SHORT, eventually, mix, send},
     crash::{Pour, announced, assert_no_panic},
     proof::{assert_restored, record},
 };
@@ -68,14 +68,16 @@ fn a_recording_that_fills_the_disk_is_resumed_when_there_is_room() {
 /// Records until the disk is full, no faster than the disk is looked at.
 fn fill(owner: &Owner, client: &Program, source: &Pour, id: &str) {
     let free = || owner.service("storage-watch").map(|service| service["status"]["free_bytes"].as_u64());
+    // Before the bytes that change it are let through.
+    let mut before = None;
     while !client.said().contains(FULL) {
-        let before = free().unwrap();
         let poured = eventually("the step is durable, or refused", LONG, || {
             if client.said().contains(FULL) { Ok(0) } else { source.settled(owner, id) }
         });
         eventually("another look at the disk", LONG, || {
             if client.said().contains(FULL) || free()? != before { Ok(()) } else { Err(format!("{before:?}")) }
         });
+        before = free().unwrap();
         source.allow(poured + STEP_BYTES);
     }
 }
@@ -89,7 +91,10 @@ fn a_disk_that_is_full_at_the_start_holds_its_services_up() {
     crate::bench::wait_for_health(place.port("blockchain-engine"), "waiting");
     crate::bench::wait_for_health(place.port("auth-service"), "healthy");
     send(place.dashboard(), "GET", "/claim", &[], b"").expect(200);
-    assert!(running.said().contains("full"), "{}", running.said());
+    eventually("the full disk is told", SHORT, || match running.said().contains("full") {
+        true => Ok(()),
+        false => Err(running.said()),
+    });
     mount.remount("size=64m");
     let owner = Owner::claim(&place, &running);
     owner.wait_for_all();

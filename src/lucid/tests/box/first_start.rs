@@ -3,7 +3,9 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
-    bench::{Owner, PASSWORD, Place, Program, Running, SHORT, eventually, login, require_success, send, text},
+    bench::{
+        Owner, PASSWORD, Place, Program, Running, SHORT, eventually, login, require_success, send, text, try_send,
+    },
     crash::assert_no_panic,
 };
 
@@ -75,7 +77,8 @@ fn assert_locked(place: &Place, running: &Running, words: &str) {
     let json = [("Content-Type", "application/json")];
     let body = format!(r#"{{"code":"{CODE}","name":"mallory","password":"{}"}}"#, PASSWORD);
     eventually("auth-service", SHORT, || {
-        let health = send(place.port("auth-service"), "GET", "/health", &[], b"");
+        let health = try_send(place.port("auth-service"), "GET", "/health", &[], b"");
+        let health = health.map_err(|error| error.to_string())?;
         let waits = health.status == 503 && health.json()["status"] == "waiting";
         if waits { Ok(()) } else { Err(health.text()) }
     });

@@ -73,6 +73,8 @@ fn it_answers_the_supervisors_user_and_nobody_else() {
         let length = notify.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}; heard {heard}"));
         heard.push_str(&String::from_utf8_lossy(&buffer[..length]));
     }
+    // One that nobody reads fills up, and holds up who writes to it.
+    drop(notify);
     let socket = place.path("payments.sock");
     let status = r#"{"request":"status"}"#;
     let answer: serde_json::Value = serde_json::from_str(&ask(&socket, LUCID, status).text()).unwrap();

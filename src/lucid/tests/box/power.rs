@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     bench::{
-        LONG, Log, LoggedDisks, Moment, Moments, Mount, Owner, Place, Program, Running, login, mix, pause,
+        LONG, Log, LoggedDisks, Moment, Moments, Mount, Owner, Place, Program, Running, eventually, login, mix, pause,
         require_success, seed, text, wait_for_health,
     },
     crash::{Pour, announced, assert_no_panic},
@@ -120,8 +120,8 @@ impl Scene {
         let moments = moments.end();
         // The cuts come from the logs: how this box ends does not matter.
         running.kill();
-        let logs = disks.logs();
         [data_mount, state_mount].into_iter().for_each(Mount::take_off);
+        let logs = disks.logs();
         Self { place, kept, deleted, running: id, key, logs, looks, moments }
     }
 
@@ -220,10 +220,14 @@ fn a_cut_spares_what_was_flushed_and_nothing_else() {
     let (input, output) = (format!("if={}", text(&source)), format!("of={}", text(&late)));
     let direct = ["bs=64k", "oflag=direct", "conv=notrunc,nocreat", "status=none", &input, &output];
     require_success("dd", &direct, "install `coreutils`");
-    pause(Duration::from_millis(PAUSE_MS_MAX));
+    // Two are taken after it.
+    let after = moments.next() + 1;
+    eventually("the moments after it", LONG, || if moments.next() > after { Ok(()) } else { Err(String::new()) });
     let moments = moments.end();
-    let (log, end) = (&disks.logs()[0], moments.last().unwrap()[0]);
-    assert!(log.unflushed(end) > 0, "nothing waits for a flush");
+    let log = &disks.logs()[0];
+    // The file system itself flushes every few seconds.
+    let end = moments.iter().rev().map(|moment| moment[0]).find(|end| log.unflushed(*end) > 0);
+    let end = end.expect("something waits for a flush");
 
     let (mut random, mut found) = (fastrand::Rng::with_seed(7), std::collections::BTreeSet::new());
     for _ in 0..16 {

@@ -101,7 +101,8 @@ struct Rescue {
     https: u16,
     http: u16,
     console: std::path::PathBuf,
-    notify: UnixDatagram,
+    /// Until nobody listens any more.
+    notify: Option<UnixDatagram>,
     running: Running,
 }
 
@@ -127,18 +128,23 @@ impl Rescue {
         command.arg("--agent-socket").arg(place.path("agent.sock"));
         command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "500000");
         let running = Running::start(handing_over(&command, &given), place.path("stdout"), place.path("stderr"));
-        let rescue = Self { https, http, console, notify, running };
+        let rescue = Self { https, http, console, notify: Some(notify), running };
         rescue.hear("READY=1");
         rescue
+    }
+
+    /// Listens no more. A socket that nobody reads fills up, and holds up who writes to it.
+    fn unheard(self) -> Self {
+        Self { notify: None, ..self }
     }
 
     /// Waits until systemd is told this.
     #[track_caller]
     fn hear(&self, words: &str) {
-        let mut heard = String::new();
+        let (mut heard, notify) = (String::new(), self.notify.as_ref().expect("somebody listens"));
         while !heard.contains(words) {
             let mut buffer = [0; 4096];
-            let length = self.notify.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}; heard {heard}"));
+            let length = notify.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}; heard {heard}"));
             heard.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
     }
@@ -186,6 +192,7 @@ fn it_runs_beside_nothing_and_brings_an_update_to_the_agent() {
     let own = DeviceCertificate::open(&tls, &CertificateNames::new("lucid.local", []), now, now).unwrap();
     let rescue = Rescue::start(&place);
     rescue.hear("WATCHDOG=1");
+    let rescue = rescue.unheard();
     assert!(page_over_tls(rescue.https, &tls.join("ca.pem")).contains("did not become ready in three starts"));
     let code = rescue.code("");
     let shown = fs::read_to_string(&rescue.console).unwrap();
@@ -215,9 +222,7 @@ fn it_runs_beside_nothing_and_brings_an_update_to_the_agent() {
 
     assert!(!rescue.running.said().contains(&code), "{}", rescue.running.said());
     assert_no_panic(&rescue.running);
-    let (running, notify) = (rescue.running, rescue.notify);
-    assert!(running.terminate(SHORT).success());
-    drop(notify);
+    assert!(rescue.running.terminate(SHORT).success());
     let left: Vec<_> = fs::read_dir(&place.state).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["tls"], "it writes nothing there");
 }
@@ -225,7 +230,7 @@ fn it_runs_beside_nothing_and_brings_an_update_to_the_agent() {
 #[test]
 fn without_agent_and_certificate_it_is_there_and_says_so() {
     let place = Place::new();
-    let rescue = Rescue::start(&place);
+    let rescue = Rescue::start(&place).unheard();
     let status = rescue.status();
     assert!(status["agent_problem"].as_str().unwrap().contains("agent.sock"), "{status}");
     assert!(status["certificate_problem"].as_str().unwrap().contains("made for this start"), "{status}");

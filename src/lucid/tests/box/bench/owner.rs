@@ -31,13 +31,17 @@ impl Owner {
     /// Claims a box with a code that is known.
     #[track_caller]
     pub(crate) fn claim_with(place: &Place, running: &Running, code: String) -> Self {
-        wait_for_health(place.port("session-storage"), "healthy");
+        // What recording and proving stand on.
+        for service in ["session-storage", "session-pipeline", "session-api", "blockchain-engine"] {
+            wait_for_health(place.port(service), "healthy");
+        }
         Self::claim_at_once(place, running, code)
     }
 
     /// Claims a box, whether or not it has a data disk.
     #[track_caller]
     pub(crate) fn claim_at_once(place: &Place, running: &Running, code: String) -> Self {
+        wait_for_health(place.port("auth-service"), "healthy");
         let body = json!({ "code": code, "name": NAME, "password": PASSWORD }).to_string();
         let json_body = [("Content-Type", "application/json")];
         let reply = send(place.dashboard(), "POST", "/api/auth/claim", &json_body, body.as_bytes()).expect(201).json();
@@ -55,6 +59,7 @@ impl Owner {
     /// Logs in to a box that is claimed.
     #[track_caller]
     pub(crate) fn enter(place: &Place) -> Self {
+        wait_for_health(place.port("auth-service"), "healthy");
         let body = json!({ "name": NAME, "password": PASSWORD }).to_string();
         let json_body = [("Content-Type", "application/json")];
         let reply = send(place.dashboard(), "POST", "/api/auth/login", &json_body, body.as_bytes()).expect(200).json();
@@ -205,6 +210,7 @@ fn is_well(service: &Value) -> bool {
 /// Logs the command line in.
 #[track_caller]
 pub(crate) fn login(place: &Place, running: &Running) {
+    wait_for_health(place.port("auth-service"), "healthy");
     let (server, fingerprint) = (place.server(), running.fingerprint());
     let arguments = ["login", "--server", &server, "--fingerprint", &fingerprint, "--password-stdin", NAME];
     place.cli_with(&arguments, &format!("{PASSWORD}\n")).expect(0);
@@ -219,5 +225,6 @@ pub(crate) fn wait_for_health(port: u16, status: &str) {
     });
 }
 
-/// The time within which a listener must answer whatever else goes on.
-pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(1);
+/// The time within which a listener must answer whatever else goes on: half of what it lets anybody keep it waiting, so
+/// that nobody is behind whom it queues. A lost SYN alone costs a second.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
