@@ -5,9 +5,14 @@ use std::path::Path;
 use std::process::Command;
 
 use lucid_hw_tests::crash::{self, WriteLog};
-use lucid_hw_tests::machine::Bus;
+use lucid_hw_tests::machine::{Bus, Run};
 
-use crate::bench::{Bench, copy, until};
+use crate::appliance::{record_prove_and_restore, wait_until_healthy};
+use crate::bench::{Bench, copy, ready, reboot, until};
+use crate::flash::flash_for;
+use crate::owner::Owner;
+
+const HOST_NAME: &str = "lucid-nvme";
 
 /// Whether a disk with the serial number of the bench's SSD is there.
 fn has_ssd(probe: &mut lucid_hw_tests::probe::Probe) -> bool {
@@ -40,6 +45,44 @@ fn an_nvme_disk_can_be_pulled_and_put_back() {
 #[test]
 fn a_usb_disk_can_be_pulled_and_put_back() {
     pull_and_put_back("usb", Bus::Usb);
+}
+
+/// Room for data behind the image, on a larger disk.
+const ROOM_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+#[test]
+fn a_system_on_nvme_keeps_its_data_on_the_same_disk() {
+    let mut bench = Bench::new("nvme-alone");
+    bench.pi.board_mut().data_disk = None;
+    let disk = File::options().write(true).open(bench.disk()).unwrap();
+    disk.set_len(disk.metadata().unwrap().len() + ROOM_BYTES).unwrap();
+    let flashed = flash_for(&bench, HOST_NAME, "none");
+    let port = bench.forward(443);
+    let mut run = bench.pi.power_on().unwrap();
+    let mut probe = run.probe().unwrap();
+    ready(&run, &mut probe);
+    let mut owner = Owner::meet(&bench, port, &format!("{HOST_NAME}.local"), Some(&flashed.fingerprint));
+    owner.claim(&flashed.code);
+    wait_until_healthy(&run, &owner);
+    let mounts = probe.text("/proc/mounts").unwrap();
+    let data = mounts.lines().find(|line| line.contains(" /mnt/myssd ")).unwrap_or_else(|| panic!("{mounts}"));
+    assert!(data.starts_with("/dev/nvme0n1p7 "), "{data}");
+    owner.login();
+    let (id, recorded) = record_prove_and_restore(&owner);
+
+    reboot(&mut probe, None);
+    let ending = run.wait_end().unwrap();
+    let mut run = bench.pi.restart(&ending).unwrap();
+    ready_again(&mut run);
+    owner.enter();
+    wait_until_healthy(&run, &owner);
+    owner.lucid(&["restore", &id, "--output", "kept.bin"]);
+    assert!(std::fs::read(owner.path("kept.bin")).unwrap() == recorded, "after a restart");
+}
+
+fn ready_again(run: &mut Run) {
+    let mut probe = run.probe().unwrap();
+    ready(run, &mut probe);
 }
 
 /// Files that the guest saves, one after the other, before the power is cut.

@@ -33,12 +33,17 @@ impl Drop for Loop {
 
 /// Writes the image with a provisioning of that host name, and consent to an SSD that is labelled for it.
 pub(crate) fn flash(bench: &Bench, host_name: &str) -> Flashed {
+    flash_for(bench, host_name, "labelled")
+}
+
+/// The same with other consent to an SSD, in the words of `flash.sh --ssd`.
+pub(crate) fn flash_for(bench: &Bench, host_name: &str, ssd: &str) -> Flashed {
     let device = Loop::over(&bench.disk());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../flash.sh");
     let serial = bench.disk();
     let serial = serial.file_name().unwrap();
     let ran = Command::new(script)
-        .args(["--hostname", host_name, "--ssd", "labelled", "--disk", &device.0, "--serial"])
+        .args(["--hostname", host_name, "--ssd", ssd, "--disk", &device.0, "--serial"])
         .arg(serial)
         .arg(built("image/lucid.img").canonicalize().unwrap())
         .output()

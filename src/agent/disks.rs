@@ -137,12 +137,15 @@ fn look_at(block: &Block, system: &[String], mounts: &[Mount]) -> Seen {
 }
 
 fn of_partition(whole: &Volume, partition: &block::Partition, mounts: &[Mount]) -> Volume {
+    let path = block::path(&partition.name);
+    // Only there does a name decide anything.
+    let in_table = || if whole.system { probe::name_in_table(&path) } else { None };
     Volume {
         name: partition.name.clone(),
         device: partition.device.clone(),
-        partition: Some((partition.number, partition.label.clone())),
+        partition: Some((partition.number, partition.label.clone().or_else(in_table))),
         size_bytes: partition.size_bytes,
-        content: probe::content(&block::path(&partition.name)),
+        content: probe::content(&path),
         in_use: partition.held || is_mounted(&partition.device, mounts),
         ..whole.clone()
     }

@@ -13,6 +13,8 @@ mod crates;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod ratchet;

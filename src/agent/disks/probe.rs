@@ -42,6 +42,20 @@ pub(crate) fn content(device: &Path) -> Content {
     }
 }
 
+/// The name of a partition, as the table on the disk has it. The kernel knows none of a partition that it was told of
+/// after it had read the table.
+pub(crate) fn name_in_table(partition: &Path) -> Option<String> {
+    let device = partition.to_string_lossy();
+    let said = tool::run("blkid", &["-p", "-s", "PART_ENTRY_NAME", "-o", "value", &device], BLKID_MAX);
+    match said {
+        Ok(said) => Some(plain(said.text.trim())).filter(|name| said.status == FOUND && !name.is_empty()),
+        Err(error) => {
+            tracing::warn!(%device, %error, "the partition's name can't be read");
+            None
+        }
+    }
+}
+
 /// Whether beginning and end hold nothing but zeros.
 fn is_zero(device: &Path) -> io::Result<bool> {
     let mut device = File::open(device)?;

@@ -24,9 +24,11 @@ for shell in sh bash dash ash busybox; do
 	done
 done
 
-for needed in usr/bin/lucid usr/bin/lucid-init usr/lib/systemd/systemd usr/sbin/nft usr/sbin/e2fsck; do
-	[[ -e $target/$needed ]] || fail "$needed is missing; look at the package that should have installed it"
-done
+while read -r needed; do
+	# Distributions differ in which of the two folders is the link to the other one.
+	[[ -e $target/usr/$needed || -e $target/usr/${needed/#bin\//sbin/} ]] ||
+		fail "usr/$needed is missing; look at the package that should have installed it"
+done <"$BR2_EXTERNAL_LUCID_PATH/board/lucid/rpi5/needed.txt"
 
 while read -r file; do
 	[[ $(readlink "$overlay/$file") == $(readlink "$target/$file") ]] || fail "overlay link $file did not arrive as it is"
