@@ -56,7 +56,7 @@ pub(crate) use relay::{Part, Start, relay};
 pub use restart::When;
 pub(crate) use routes::problem;
 pub use routes::{ApiDeps, routes};
-pub use settings::{NoUpdateUrl, NoWindow, Settings, UpdateUrl, Window};
+pub use settings::{NoUpdateUrl, NoWindow, Settings, UpdateUrl, Window, Zone};
 pub use status::{ChannelState, ChannelStatus, Source, Transfer, UpdateStatus};
 pub use updates::Updates;
 
@@ -316,7 +316,8 @@ impl Update {
             None => return self.desk.set_waiting(self.declined.clone()),
         };
         let recordings = (self.desk.recordings)();
-        match restart::decide(when, self.desk.settings.window, self.desk.clock.now(), recordings) {
+        let window = self.desk.settings.window.map(|window| (window, &self.desk.settings.zone));
+        match restart::decide(when, window, self.desk.clock.now(), recordings) {
             Go::Wait(reason) => self.desk.set_waiting(Some(reason)),
             Go::Ahead => self.restart_into(&incoming.version, is_automatic).await,
         }

@@ -140,7 +140,7 @@ fn install_panel(app: &App, who: &Identity, status: &UpdateStatus, version: &str
                     option value="now" { "now: recordings are paused, and go on afterwards" }
                     option value="quiet" { "when nothing is being recorded" }
                     @if let Some(window) = &status.settings.window {
-                        option value="window" { "in the window, " (window) " UTC" }
+                        option value="window" { "in the window, " (window) " (" (status.settings.zone) ")" }
                     }
                 }
                 (password_field("install-password"))

@@ -3,7 +3,7 @@
 use lucid_device::{ClockTrust, Now};
 use serde::{Deserialize, Serialize};
 
-use super::settings::Window;
+use super::settings::{Window, Zone};
 
 /// In the last minutes of a window the restart waits for no recording any more: it is paused, and goes on afterwards.
 const FORCED_MIN: u32 = 15;
@@ -30,19 +30,19 @@ pub(crate) enum Go {
 }
 
 /// Whether the time has come, with so many `recordings` under way. `window` is needed for [`When::Window`].
-pub(crate) fn decide(when: When, window: Option<Window>, now: Now, recordings: usize) -> Go {
+pub(crate) fn decide(when: When, window: Option<(Window, &Zone)>, now: Now, recordings: usize) -> Go {
     let is_told = now.trust == ClockTrust::Synchronized;
-    let left_min = window.filter(|_| is_told).and_then(|window| window.left_min(now.unix_ms));
+    let left_min = window.filter(|_| is_told).and_then(|(window, zone)| window.left_min(zone, now.unix_ms));
     let is_forced = left_min.is_some_and(|left_min| left_min <= FORCED_MIN);
     match (when, window) {
         (When::Now, _) => Go::Ahead,
         (When::Window, None) => Go::Wait("no window is set: install it now, or when nothing is recorded".to_owned()),
-        (When::Window, Some(window)) if !is_told => Go::Wait(format!(
-            "no time server has set the clock yet, so the window {window} UTC can't be kept: install it now, or when \
-             nothing is recorded"
+        (When::Window, Some((window, zone))) if !is_told => Go::Wait(format!(
+            "no time server has set the clock yet, so the window {window} ({zone}) can't be kept: install it now, or \
+             when nothing is recorded"
         )),
-        (When::Window, Some(window)) if left_min.is_none() => {
-            Go::Wait(format!("the restart waits for the window, {window} UTC"))
+        (When::Window, Some((window, zone))) if left_min.is_none() => {
+            Go::Wait(format!("the restart waits for the window, {window} ({zone})"))
         }
         _ if recordings == 0 || is_forced => Go::Ahead,
         _ => Go::Wait(running(recordings)),

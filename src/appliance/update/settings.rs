@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::{Timestamp, tz::TimeZone};
 use reqwest::Url;
 use serde::{Serialize, Serializer};
 
@@ -21,6 +22,8 @@ pub struct Settings {
     pub automatic: bool,
     /// When the box may restart for an installation.
     pub window: Option<Window>,
+    /// Where the window's clock hangs.
+    pub zone: Zone,
     /// The only version that is taken without anybody's word.
     pub pinned: Option<String>,
     /// Hours between two looks at the channel.
@@ -32,7 +35,15 @@ pub struct Settings {
 impl Default for Settings {
     /// As the configuration has them where nothing is set.
     fn default() -> Self {
-        Self { channel: None, automatic: false, window: None, pinned: None, check_h: 24, soak_s: 180 }
+        Self {
+            channel: None,
+            automatic: false,
+            window: None,
+            zone: Zone::default(),
+            pinned: None,
+            check_h: 24,
+            soak_s: 180,
+        }
     }
 }
 
@@ -83,7 +94,7 @@ impl Serialize for UpdateUrl {
     }
 }
 
-/// A part of each day in UTC, to the minute: `02:00-05:00`. One that ends before it begins goes over midnight.
+/// A part of each day, to the minute: `02:00-05:00`. One that ends before it begins goes over midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     from_min: u32,
@@ -92,15 +103,60 @@ pub struct Window {
 
 /// The text is no window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a part of the day: write it as 02:00-05:00, in UTC, with two different times")]
+#[error("not a part of the day: write it as 02:00-05:00, with two different times")]
 pub struct NoWindow;
 
 impl Window {
-    /// Minutes until it ends, at `unix_ms`; nothing while it is not open.
-    pub(crate) fn left_min(self, unix_ms: u64) -> Option<u32> {
-        let now_min = u32::try_from(unix_ms / 60_000 % u64::from(DAY_MIN)).expect("a remainder fits");
+    /// Minutes until it ends, at `unix_ms` in `zone`; nothing while it is not open. On the day on which clocks are set
+    /// it may be an hour shorter or longer.
+    pub(crate) fn left_min(self, zone: &Zone, unix_ms: u64) -> Option<u32> {
+        let now_min = zone.minute_of_day(unix_ms);
         let since = |min: u32| (min + DAY_MIN - self.from_min) % DAY_MIN;
         (since(now_min) < since(self.to_min)).then(|| since(self.to_min) - since(now_min))
+    }
+}
+
+/// A time zone: where clocks on the wall go by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone(TimeZone);
+
+impl Default for Zone {
+    /// UTC.
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl Zone {
+    /// That of this program: of the variable `TZ`, which an appliance has from its provisioning, else of the machine.
+    /// Where neither says, UTC, which then is what everybody is shown.
+    #[must_use]
+    pub fn of_this_program() -> Self {
+        Self(TimeZone::try_system().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the time zone is not known: windows are in UTC");
+            TimeZone::UTC
+        }))
+    }
+
+    fn minute_of_day(&self, unix_ms: u64) -> u32 {
+        // Past the year 9999 no zone has rules.
+        let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let offset_s = moment.map_or(0, |moment| self.0.to_offset(moment).seconds());
+        let day_s = i64::from(DAY_MIN) * 60;
+        let utc_s = i64::try_from(unix_ms / 1000 % (u64::from(DAY_MIN) * 60)).expect("a remainder fits");
+        u32::try_from((utc_s + i64::from(offset_s)).rem_euclid(day_s) / 60).expect("a remainder fits")
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.iana_name().unwrap_or("local time"))
+    }
+}
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -228,7 +228,7 @@ async fn what_the_channel_offers_is_taken_without_a_word_in_the_window() {
     let appliance = Appliance::start(agent.link(), settings).ready().await;
     appliance.updates.check().unwrap();
     appliance
-        .wait("the window", |status| status.waiting.as_ref().is_some_and(|why| why.contains("02:00-05:00 UTC")))
+        .wait("the window", |status| status.waiting.as_ref().is_some_and(|why| why.contains("02:00-05:00 (UTC)")))
         .await;
     let is_automatic = |request: &Request| matches!(request, Request::Bundle { automatic: true, .. });
     assert!(agent.world().asked.iter().any(is_automatic) && agent.world().received == bundle);

@@ -122,7 +122,8 @@ fn automatic_text(settings: &Settings) -> String {
         return "nothing is installed".to_owned();
     }
     let pinned = settings.pinned.as_deref().map(|version| format!(", only {}", escaped(version)));
-    let window = settings.window.as_deref().map(|window| format!(", between {} UTC", escaped(window)));
+    let zone = settings.zone.as_deref().unwrap_or("UTC");
+    let window = settings.window.as_deref().map(|window| format!(", between {} ({})", escaped(window), escaped(zone)));
     format!("new releases are installed{}{}", pinned.unwrap_or_default(), window.unwrap_or_default())
 }
 

@@ -316,6 +316,8 @@ pub struct Settings {
     pub automatic: bool,
     /// When.
     pub window: Option<String>,
+    /// By which clock.
+    pub zone: Option<String>,
     /// The one version that is wanted.
     pub pinned: Option<String>,
 }

@@ -52,7 +52,7 @@ fn everything_is_shown_and_nothing_reaches_the_terminal_raw() {
             "eeprom": { "carried": { "present": carried(evil) }, "hindrance": evil, "last": null },
             "selftest": { "at_ms": 1_700_000_000_000_u64, "passed": false, "text": evil },
         },
-        "settings": { "automatic": true, "pinned": "1.2.0", "window": "02:00-05:00" },
+        "settings": { "automatic": true, "pinned": "1.2.0", "window": "02:00-05:00", "zone": "Europe/Berlin" },
         "channel": { "state": "stale", "text": "no trusted news for 9 days",
                      "report": { "offers": [{ "version": evil, "hold": true }, { "version": "1", "refused": evil }] } },
         "transfer": { "source": "upload", "done_bytes": 5, "of_bytes": 9, "active": false, "problem": evil },
@@ -70,7 +70,7 @@ fn everything_is_shown_and_nothing_reaches_the_terminal_raw() {
         "self-test 2023-11-14 22:13: failed",
         "1.3.0 was tried and taken back",
         "1.2.0 was installed and is kept",
-        "new releases are installed, only 1.2.0, between 02:00-05:00 UTC",
+        "new releases are installed, only 1.2.0, between 02:00-05:00 (Europe/Berlin)",
         "transfer (upload): 5 of 9 bytes, ended",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -393,8 +393,9 @@ pub(crate) static UPDATE_AUTOMATIC: Flag = Flag {
 pub(crate) static UPDATE_WINDOW: Optional = Optional {
     about: about_file_only(
         "update.window",
-        "The part of the day, in UTC, in which the box may restart for an update. It waits for recordings until the last \
-         quarter of an hour, and then pauses them. Kept only once a time server has set the clock.",
+        "The part of the day, in the box's time zone (the provisioning's, else UTC), in which it may restart for an \
+         update. It waits for recordings until the last quarter of an hour, and then pauses them. Kept only once a time \
+         server has set the clock.",
     ),
     rule: "a part of the day as 02:00-05:00",
     is_right: |text| text.parse::<Window>().is_ok(),

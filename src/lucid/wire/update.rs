@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use lucid_appliance::Update;
-use lucid_appliance::update::{self, ApiDeps, Settings};
+use lucid_appliance::update::{self, ApiDeps, Settings, Zone};
 use lucid_kit::Wired;
 use tokio::sync::watch;
 
@@ -49,6 +49,7 @@ fn settings(settings: &config::Settings) -> Settings {
         channel: settings.optional(&keys::UPDATE_CHANNEL).map(|text| text.parse().expect(CHECKED)),
         automatic: settings.flag(&keys::UPDATE_AUTOMATIC),
         window: settings.optional(&keys::UPDATE_WINDOW).map(|text| text.parse().expect(CHECKED)),
+        zone: Zone::of_this_program(),
         pinned: settings.optional(&keys::UPDATE_PINNED).map(str::to_owned),
         check_h: settings.integer(&keys::UPDATE_CHECK_H),
         soak_s: settings.integer(&keys::UPDATE_SOAK_S),

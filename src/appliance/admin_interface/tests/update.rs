@@ -260,10 +260,10 @@ async fn channel_transfer_and_waiting_are_shown() {
         "No trusted news for 9 days",
         "1.4.0",
         "Its makers hold it back",
-        "a new release is installed between 02:00-05:00 UTC",
+        "a new release is installed between 02:00-05:00 (UTC)",
         "2 recordings are running",
         "Fetched by itself, and not complete: The server hung up",
-        "in the window, 02:00-05:00 UTC",
+        "in the window, 02:00-05:00 (UTC)",
         "Ask for new releases now",
     ] {
         assert!(page.contains(part), "{part}: {page}");

@@ -233,7 +233,7 @@ fn automatic(settings: &Settings) -> String {
     }
     let which = settings.pinned.as_ref().map_or("a new release is".to_owned(), |version| format!("only {version} is"));
     match &settings.window {
-        Some(window) => format!("{which} installed between {window} UTC"),
+        Some(window) => format!("{which} installed between {window} ({})", settings.zone),
         None => format!("{which} installed when nothing is being recorded"),
     }
 }

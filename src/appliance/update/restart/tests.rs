@@ -25,7 +25,7 @@ fn a_release_is_installed_when_its_time_has_come() {
         (When::Quiet, night, last, Synchronized, 2, None),
         (When::Quiet, night, last, Unsynchronized, 2, Some("2 recordings")),
         (When::Window, None, noon, Synchronized, 0, Some("no window is set")),
-        (When::Window, night, noon, Synchronized, 0, Some("waits for the window, 02:00-05:00 UTC")),
+        (When::Window, night, noon, Synchronized, 0, Some("waits for the window, 02:00-05:00 (UTC)")),
         (When::Window, night, open, Synchronized, 0, None),
         (When::Window, night, open, Synchronized, 1, Some("1 recording")),
         (When::Window, night, last - 1, Synchronized, 1, Some("1 recording")),
@@ -33,8 +33,9 @@ fn a_release_is_installed_when_its_time_has_come() {
         (When::Window, night, open, Unsynchronized, 0, Some("no time server has set the clock")),
         (When::Window, night, open, ClockTrust::Held, 0, Some("no time server has set the clock")),
     ];
+    let zone = Zone::default();
     for (when, window, minute, trust, recordings, reason) in table {
-        let decided = decide(when, window, at(u64::from(minute), trust), recordings);
+        let decided = decide(when, window.map(|window| (window, &zone)), at(u64::from(minute), trust), recordings);
         let case = format!("{when:?} {window:?} {minute} {trust:?} {recordings}: {decided:?}");
         match (reason, &decided) {
             (None, Go::Ahead) => {}

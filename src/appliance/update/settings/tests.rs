@@ -12,7 +12,7 @@ fn at(text: &str) -> u64 {
 
 #[test]
 fn a_window_is_open_from_its_beginning_to_before_its_end() {
-    let left = |window: &str, now: &str| window.parse::<Window>().unwrap().left_min(at(now));
+    let left = |window: &str, now: &str| window.parse::<Window>().unwrap().left_min(&Zone::default(), at(now));
     assert_eq!(left("02:00-05:00", "01:59"), None);
     assert_eq!(left("02:00-05:00", "02:00"), Some(180));
     assert_eq!(left("02:00-05:00", "04:59"), Some(1));
@@ -22,6 +22,25 @@ fn a_window_is_open_from_its_beginning_to_before_its_end() {
     assert_eq!(left("23:30-00:30", "00:29"), Some(1));
     assert_eq!(left("23:30-00:30", "00:30"), None);
     assert_eq!(left("00:00-23:59", "23:59"), None);
+}
+
+#[test]
+fn a_window_goes_by_the_clock_on_the_wall() {
+    let night: Window = "02:00-05:00".parse().unwrap();
+    // 2025-01-15 and 2025-07-15, at midnight UTC.
+    let (winter, summer) = (1_736_899_200_000, 1_752_537_600_000);
+    let hour = |hour: u64| hour * 60 * MINUTE_MS;
+    let zone = |rules| Zone(TimeZone::posix(rules).unwrap());
+    let berlin = zone("CET-1CEST,M3.5.0,M10.5.0/3");
+    assert_eq!(night.left_min(&berlin, winter + hour(1)), Some(180), "02:00 in winter");
+    assert_eq!(night.left_min(&berlin, winter), None);
+    assert_eq!(night.left_min(&berlin, summer), Some(180), "02:00 in summer");
+    assert_eq!(night.left_min(&berlin, summer + hour(3)), None);
+    let chicago = zone("CST6CDT,M3.2.0,M11.1.0");
+    assert_eq!(night.left_min(&chicago, winter + hour(10)), Some(60), "04:00, and the day before it in UTC at 20:00");
+    assert_eq!(night.left_min(&chicago, winter), None);
+    assert_eq!(night.left_min(&berlin, u64::MAX), night.left_min(&Zone::default(), u64::MAX));
+    assert_eq!(Zone::default().to_string(), "UTC");
 }
 
 #[test]
