@@ -14,7 +14,7 @@ use lucid_layout::{Partition, paths};
 use serde_json::Value;
 
 use crate::bench::{Bench, built, property, ready, reboot, until};
-use crate::flash::{Flashed, flash};
+use crate::flash::{Flashed, TIME_ZONE, flash};
 use crate::isolation;
 use crate::owner::Owner;
 
@@ -40,6 +40,8 @@ fn a_flashed_image_becomes_its_owners_appliance() {
     until(&run, "the used code to be destroyed", || probe.stat(paths::CLAIM_CODE).is_err());
     wait_until_healthy(&run, &owner);
     owner.login();
+    let (_, updates) = owner.ask("GET", "/api/update/status", None);
+    assert!(updates.contains(&format!("\"zone\":\"{TIME_ZONE}\"")), "by whose clock windows go: {updates}");
     assert_consumed(&bench, &secrets);
     record_prove_and_restore(&owner);
 

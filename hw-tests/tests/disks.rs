@@ -50,12 +50,17 @@ fn a_usb_disk_can_be_pulled_and_put_back() {
 /// Room for data behind the image, on a larger disk.
 const ROOM_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-#[test]
-fn a_system_on_nvme_keeps_its_data_on_the_same_disk() {
-    let mut bench = Bench::new("nvme-alone");
+/// Leaves the board nothing but the disk that the system lies on, which is larger than the image.
+pub(crate) fn make_room(bench: &mut Bench) {
     bench.pi.board_mut().data_disk = None;
     let disk = File::options().write(true).open(bench.disk()).unwrap();
     disk.set_len(disk.metadata().unwrap().len() + ROOM_BYTES).unwrap();
+}
+
+#[test]
+fn a_system_on_nvme_keeps_its_data_on_the_same_disk() {
+    let mut bench = Bench::new("nvme-alone");
+    make_room(&mut bench);
     let flashed = flash_for(&bench, HOST_NAME, "none");
     let port = bench.forward(443);
     let mut run = bench.pi.power_on().unwrap();

@@ -5,6 +5,9 @@ use std::process::Command;
 
 use crate::bench::{Bench, built};
 
+/// The owner's.
+pub(crate) const TIME_ZONE: &str = "Europe/Berlin";
+
 /// What flash.sh prints for the owner.
 pub(crate) struct Flashed {
     /// The first-administrator code.
@@ -43,7 +46,8 @@ pub(crate) fn flash_for(bench: &Bench, host_name: &str, ssd: &str) -> Flashed {
     let serial = bench.disk();
     let serial = serial.file_name().unwrap();
     let ran = Command::new(script)
-        .args(["--hostname", host_name, "--ssd", ssd, "--disk", &device.0, "--serial"])
+        .args(["--hostname", host_name, "--timezone", TIME_ZONE, "--ssd", ssd])
+        .args(["--disk", &device.0, "--serial"])
         .arg(serial)
         .arg(built("image/lucid.img").canonicalize().unwrap())
         .output()

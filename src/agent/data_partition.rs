@@ -3,15 +3,14 @@
 //! Promises to add a partition behind the others and to change none. Must never run on a disk that is not an
 //! appliance's own, known by the identity of its partition table.
 
-use std::path::Path;
 use std::time::Duration;
 
 use lucid_agent_protocol::Content;
 use lucid_device::Transport;
 use lucid_layout::Partition;
-use lucid_layout::disk::{ALIGNMENT_BYTES, DISK_GUID};
+use lucid_layout::disk::{ALIGNMENT_BYTES, DISK_GUID, SECTOR_BYTES};
 
-use crate::disks::Seen;
+use crate::disks::{Seen, block};
 use crate::tool::{self, Said, ToolError};
 
 /// Writing a table of 16 KiB twice and telling the kernel.
@@ -41,17 +40,25 @@ pub(crate) fn has_room(disk: &Seen) -> bool {
     disk.system && disk.drive.transport == Transport::Nvme && own_table && has_image && has_room
 }
 
-/// Adds the partition to the table of `device`, unless it is there, and tells the kernel.
-pub(crate) fn make(device: &Path) -> Result<(), PartitionError> {
-    let (data, device) = (Partition::Data, &*device.to_string_lossy());
-    let number = data.number().to_string();
+/// Adds the partition to the table of `disk`, unless it is there, and tells the kernel.
+pub(crate) fn make(disk: &Seen) -> Result<(), PartitionError> {
+    let (data, path) = (Partition::Data, block::path(&disk.block.name));
+    let (device, number) = (&*path.to_string_lossy(), data.number().to_string());
     if !is_in_table(device, &number)? {
-        let line = format!("type={}, uuid={}, name=\"{}\"\n", data.type_guid(), data.guid(), data.name());
+        let (start, kind) = (start_bytes(disk) / SECTOR_BYTES, data.type_guid());
+        let line = format!("start={start}, type={kind}, uuid={}, name=\"{}\"\n", data.guid(), data.name());
         // Other partitions are mounted, so neither may the disk be unused, nor the kernel read the whole table anew.
         let append = ["--quiet", "--append", "--no-reread", "--no-tell-kernel", device];
         succeed("sfdisk", tool::run_with_input("sfdisk", &append, &line, TABLE_MAX)?)?;
     }
     succeed("partx", tool::run("partx", &["--add", "--nr", &number, device], TABLE_MAX)?)
+}
+
+/// Where it begins: behind the image, which ends with a table of its own behind its last partition. An image that is
+/// written anew overwrites nothing of it.
+fn start_bytes(disk: &Seen) -> u64 {
+    let in_image: u64 = disk.block.partitions.iter().map(|partition| partition.size_bytes).sum();
+    ALIGNMENT_BYTES + in_image + ALIGNMENT_BYTES
 }
 
 /// Whether the table has it although the kernel does not know it: telling the kernel was interrupted.

@@ -1,7 +1,8 @@
 //! The partition table.
 //!
 //! GPT (UEFI 2.10, chapter 5) with fixed GUIDs, so that the kernel command line can name a root before anything runs
-//! and equal images have equal bytes. Partitions follow each other without gaps, from 1 MiB on.
+//! and equal images have equal bytes. The image's partitions follow each other without gaps, from 1 MiB on; behind the
+//! last one lies its second table, and partition 7 begins behind that.
 
 /// One mebibyte.
 pub const MIB: u64 = 1024 * 1024;

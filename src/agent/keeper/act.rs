@@ -13,7 +13,7 @@ use super::intent::{Format, Intent};
 use super::orders::{Command, Order};
 use super::{Keeper, filesystem, mounting, mounts};
 use crate::data_partition;
-use crate::disks::{Volume, block};
+use crate::disks::Volume;
 
 impl Keeper {
     /// Takes a step. What goes wrong is remembered, and tried again later.
@@ -80,9 +80,8 @@ impl Keeper {
 
     fn partition(&mut self) -> Result<(), String> {
         let disk = self.seen.iter().find(|disk| data_partition::has_room(disk)).ok_or("the system's disk is gone")?;
-        let device = block::path(&disk.block.name);
-        tracing::warn!(device = %device.display(), "making the data partition");
-        let made = self.board.working(Work::Partitioning, || data_partition::make(&device));
+        tracing::warn!(disk = disk.block.name, "making the data partition");
+        let made = self.board.working(Work::Partitioning, || data_partition::make(disk));
         made.map_err(|error| format!("making the data partition: {error}"))?;
         self.refresh().map_err(|error| format!("looking at the new partition: {error}"))
     }

@@ -68,7 +68,7 @@ fn the_partition_is_added_behind_the_mounted_ones() {
     assert!(matches!(&before.content, Content::PartitionTable { kind, .. } if kind == "gpt"), "{:?}", before.content);
     assert!(!data_partition::has_room(&before), "only on NVMe");
     assert!(data_partition::has_room(&as_nvme(before)));
-    data_partition::make(Path::new(&flashed.disk.device())).unwrap();
+    data_partition::make(&seen(&rig)).unwrap();
     rig.unplug(&flashed.disk);
     rig.plug(&flashed.disk);
     let after = as_nvme(seen(&rig));
@@ -80,6 +80,9 @@ fn the_partition_is_added_behind_the_mounted_ones() {
     let table = run("sfdisk", &["--dump", &flashed.disk.device()]);
     let line = table.lines().last().unwrap().to_lowercase();
     assert!(line.contains(Partition::Data.guid()) && line.contains("name=\"data\""), "{line}");
+    // The image is written anew up to its own second table, a mebibyte behind its last partition, and no further.
+    let start = line.split("start=").nth(1).unwrap().split(',').next().unwrap().trim().to_owned();
+    assert_eq!(start.parse::<u64>().unwrap() * 512, (1 + 6 * 16 + 1) * MIB);
     assert_eq!(table.matches("start=").count(), 7);
     assert!(run("sfdisk", &["--verify", &flashed.disk.device()]).contains("No errors"));
 }
@@ -88,9 +91,11 @@ fn the_partition_is_added_behind_the_mounted_ones() {
 fn a_partition_that_only_the_table_knows_is_not_made_twice() {
     let rig = Rig::new("none");
     let flashed = flashed(&rig, 2 * LARGE);
-    data_partition::make(Path::new(&flashed.disk.device())).unwrap();
+    rig.plug(&flashed.disk);
+    let before = seen(&rig);
+    data_partition::make(&before).unwrap();
     run("partx", &["--delete", "--nr", "7", &flashed.disk.device()]);
-    data_partition::make(Path::new(&flashed.disk.device())).unwrap();
+    data_partition::make(&before).unwrap();
     assert_eq!(run("sfdisk", &["--dump", &flashed.disk.device()]).matches("start=").count(), 7);
     assert!(Path::new(&format!("/sys/block/{0}/{0}p7", flashed.disk.name)).exists());
 }
