@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use lucid_hw_tests::crash::{self, WriteLog};
-use lucid_hw_tests::machine::{Bus, Run};
+use lucid_hw_tests::machine::Bus;
 
 use crate::appliance::{record_prove_and_restore, wait_until_healthy};
 use crate::bench::{Bench, copy, ready, reboot, until};
@@ -78,16 +78,12 @@ fn a_system_on_nvme_keeps_its_data_on_the_same_disk() {
     reboot(&mut probe, None);
     let ending = run.wait_end().unwrap();
     let mut run = bench.pi.restart(&ending).unwrap();
-    ready_again(&mut run);
+    let mut probe = run.probe().unwrap();
+    ready(&run, &mut probe);
     owner.enter();
     wait_until_healthy(&run, &owner);
     owner.lucid(&["restore", &id, "--output", "kept.bin"]);
     assert!(std::fs::read(owner.path("kept.bin")).unwrap() == recorded, "after a restart");
-}
-
-fn ready_again(run: &mut Run) {
-    let mut probe = run.probe().unwrap();
-    ready(run, &mut probe);
 }
 
 /// Files that the guest saves, one after the other, before the power is cut.

@@ -55,13 +55,23 @@ pub(super) async fn carry_out(
 ) -> Result<(), NotDone> {
     begin(app, who, connection, password, order.action, &order.detail).await?;
     let Err(error) = ask(app, &order.request).await else { return Ok(()) };
-    let detail = format!("{}: not done: {error}", order.detail);
-    app.note(who, connection.peer.ip(), order.action, detail).await;
+    note_failure(app, who, connection, (order.action, &order.detail), &error).await;
     Err(NotDone::Agent(error))
 }
 
-/// A disk can be let go of only once no service has anything open on it any more.
-async fn ask(app: &App, request: &Request) -> Result<Reply, AgentError> {
+/// Writes down that what was begun, an action and its detail, was not done.
+pub(super) async fn note_failure(
+    app: &App,
+    who: &Identity,
+    connection: &ConnectionInfo,
+    (action, detail): (&str, &str),
+    error: &impl std::fmt::Display,
+) {
+    app.note(who, connection.peer.ip(), action, format!("{detail}: not done: {error}")).await;
+}
+
+/// Asks the agent. A disk can be let go of only once no service has anything open on it any more.
+pub(super) async fn ask(app: &App, request: &Request) -> Result<Reply, AgentError> {
     if !matches!(request, Request::Detach {}) {
         return app.pages.agent.ask(request.clone(), ORDER_MAX).await;
     }

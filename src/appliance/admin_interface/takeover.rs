@@ -1,7 +1,5 @@
 //! Taking over a data disk that another appliance wrote, or this one before its card was flashed anew.
 
-use std::time::Duration;
-
 use axum::{
     extract::State,
     response::{IntoResponse, Redirect, Response},
@@ -17,14 +15,12 @@ use super::{
     fields::Fields,
     guard::Admin,
     layout,
-    orders::{NotDone, begin, password_field},
+    orders::{NotDone, ask, begin, note_failure, password_field},
     storage,
 };
 
-/// As the audit log names it.
-const ACTION: &str = "disk taken over";
-/// What the agent gets to begin a restart.
-const RESTART_MAX: Duration = Duration::from_secs(20);
+/// As the audit log names it, and what it is done to.
+const ACTION: (&str, &str) = ("disk taken over", "the data disk");
 
 /// The form, where the data disk waits for its recovery key.
 pub(super) async fn panel(app: &App, who: &Identity) -> Markup {
@@ -83,7 +79,7 @@ pub(super) async fn submit(
     let key = fields.secret("recovery_key");
     let give_up = fields.text("give_up_identity") == "yes";
     let outcome = async {
-        begin(&app, &who, &connection, fields.secret("password"), ACTION, "the data disk").await?;
+        begin(&app, &who, &connection, fields.secret("password"), ACTION.0, ACTION.1).await?;
         take_over(&app, key, give_up).await.map_err(NotDone::Takeover)
     };
     match outcome.await {
@@ -97,7 +93,7 @@ pub(super) async fn submit(
         }
         Err(not_done) => {
             if let NotDone::Takeover(error) = &not_done {
-                app.note(&who, connection.peer.ip(), ACTION, format!("the data disk: not done: {error}")).await;
+                note_failure(&app, &who, &connection, ACTION, error).await;
             }
             not_done.shown(storage::render(&app, &who, Some(&not_done), None).await)
         }
@@ -116,7 +112,7 @@ async fn restart(app: &App, who: &Identity) -> &'static str {
     let reason: Reason = format!("{} took the data disk over", who.user)
         .parse()
         .expect("account names are short, of letters, digits and three signs");
-    match app.pages.agent.ask(Request::Reboot { reason }, RESTART_MAX).await {
+    match ask(app, &Request::Reboot { reason }).await {
         Ok(_) => "taken-over-restarting",
         Err(error) => {
             tracing::warn!(%error, "the restart after the takeover is left to the owner");

@@ -388,8 +388,7 @@ impl Order<'_> {
     /// Writes down where it was not done.
     async fn finish(&self, app: &App, outcome: Result<(), UpdateError>) -> Result<(), NotDone> {
         let Err(error) = outcome else { return Ok(()) };
-        let detail = format!("{}: not done: {error}", self.detail);
-        app.note(self.who, self.connection.peer.ip(), self.action, detail).await;
+        orders::note_failure(app, self.who, self.connection, (self.action, &self.detail), &error).await;
         Err(NotDone::Update(error))
     }
 }
