@@ -29,6 +29,8 @@ The appliance's first start (all optional):
                          lucid-data), or empty (also format one that holds nothing at all)
   --ssd-serial SERIAL    only this SSD
 
+  --discard-recordings   also where the disk holds recordings and this image leaves no place for them
+
 Nothing is written before the disk's serial number was typed or given. Needs root.
 TEXT
 }
@@ -117,9 +119,18 @@ partitions_of() { local part; for part in "$SYS/block/$1/$1"*; do [[ ! -e $part/
 
 is_lucid() { local part; for part in $(partitions_of "$1"); do ! grep -qsx 'PARTNAME=boot-a' "$SYS/block/$1/$part/uevent" || return 0; done; return 1; }
 
+# The partition of a Lucid disk that holds the recordings: `src/layout/disk.rs` has number and name.
+data_partition_of() {
+  local part
+  is_lucid "$1" || return 0
+  for part in $(partitions_of "$1"); do ! grep -qsx 'PARTNAME=data' "$SYS/block/$1/$part/uevent" || echo "$part"; done
+}
+
 # What lies on a disk, for people.
 content_of() {
   local part name found=()
+  part=$(data_partition_of "$1")
+  if [[ -n $part ]]; then echo "a Lucid system and its recordings ($(human "$(bytes_of "$1/$part")"))"; return; fi
   if is_lucid "$1"; then echo "a Lucid system"; return; fi
   for part in $(partitions_of "$1"); do
     name=
@@ -366,8 +377,24 @@ ask_disk() {
   [[ $answer == /* ]] && echo "$answer" || echo "/dev/$answer"
 }
 
+# The appliance makes its data partition where the image ends. One that begins elsewhere is not found again: the image
+# overwrites its beginning, or the appliance makes and formats another one over it.
+keeps_recordings() {
+  local disk=$1 bytes=$2 part
+  part=$(data_partition_of "$disk")
+  [[ -n $part ]] && (($(read_line "$SYS/block/$disk/$part/start") * 512 == bytes))
+}
+
+refuse_to_discard() {
+  local disk=$1 bytes=$2
+  [[ -n $(data_partition_of "$disk") ]] || return 0
+  if keeps_recordings "$disk" "$bytes" || [[ -n $discard ]]; then return 0; fi
+  die "/dev/$disk holds recordings, and this image, which has another size than the one before, leaves no place for them; start it, back them up" \
+    "(`lucid backup`) and give --discard-recordings, or take another disk; nothing was written"
+}
+
 confirm() {
-  local disk=$1 serial answer
+  local disk=$1 bytes=$2 serial answer
   serial=$(serial_of "$disk")
   [[ -n $serial ]] || serial=$disk
   say ""
@@ -378,7 +405,11 @@ confirm() {
     return
   fi
   [[ -t 0 ]] || die "not confirmed: give --serial $serial; nothing was written"
-  say "  ALL OF IT WILL BE LOST."
+  if keeps_recordings "$disk" "$bytes"; then
+    say "  All of it WILL BE LOST, but not the recordings: the recovery key opens them again (docs/flashing.md)."
+  else
+    say "  ALL OF IT WILL BE LOST."
+  fi
   read -rp '  Type its serial number to go on: ' answer
   [[ $answer == "$serial" ]] || die "that is not its serial number; nothing was written"
 }
@@ -393,12 +424,13 @@ warn_of_others() {
 
 main() {
   local image='' device='' list=0 wanted=1 disk bytes why code fingerprint work
-  given_serial='' hostname='' timezone='' network='' gateway='' dns='' ssd=none ssd_serial=''
+  given_serial='' discard='' hostname='' timezone='' network='' gateway='' dns='' ssd=none ssd_serial=''
   while (($#)); do
     case $1 in
       -h | --help) usage; return ;;
       --list) list=1 ;;
       --no-provision) wanted=0 ;;
+      --discard-recordings) discard=1 ;;
       --disk | --serial | --hostname | --timezone | --address | --gateway | --dns | --ssd | --ssd-serial)
         (($# > 1)) || die "$1 needs a value; see ./flash.sh --help"
         case $1 in
@@ -428,7 +460,8 @@ main() {
   disk=$(resolve_disk "$device")
   why=$(refusal_of "$disk" "$bytes")
   [[ -z $why ]] || die "$device can't be written: $why"
-  confirm "$disk"
+  refuse_to_discard "$disk" "$bytes"
+  confirm "$disk" "$bytes"
   warn_of_others "$disk"
   ((EUID == 0)) || die "writing to a disk needs root: sudo ./flash.sh …"
   device=/dev/$disk

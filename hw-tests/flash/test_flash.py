@@ -18,9 +18,9 @@ MIB = 1 << 20
 SECTOR = 512
 
 
-def run(*arguments, env=None, **more):
+def run(*arguments, env=None, stdin=subprocess.DEVNULL, **more):
     return subprocess.run([str(FLASH), *map(str, arguments)], env={**os.environ, **(env or {})}, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=120, **more)
+                          stdin=stdin, timeout=120, **more)
 
 
 class FakeSystem:
@@ -57,13 +57,14 @@ class FakeSystem:
         (self.sys / "block" / name).symlink_to(node)
         return number
 
-    def partition(self, disk, number, label=""):
+    def partition(self, disk, number, label="", start=2048):
         parent = (self.sys / "block" / disk).resolve()
         major, minor = (parent / "dev").read_text().strip().split(":")
         name = f"{disk}{number}"
         node = parent / name
         self._node(node, name, f"{major}:{int(minor) + number}", 2048)
         (node / "partition").write_text(f"{number}\n")
+        (node / "start").write_text(f"{start}\n")
         (node / "uevent").write_text(f"DEVNAME={name}\nPARTNAME={label}\n")
         return f"{major}:{int(minor) + number}"
 
@@ -85,9 +86,9 @@ class FakeSystem:
         with (self.root / "swaps").open("a") as table:
             table.write(f"{source} partition 1000 0 -2\n")
 
-    def flash(self, *arguments):
+    def flash(self, *arguments, **more):
         env = {"LUCID_SYSFS": str(self.sys), "LUCID_MOUNTINFO": str(self.root / "mountinfo"), "LUCID_SWAPS": str(self.root / "swaps")}
-        return run(*arguments, env=env)
+        return run(*arguments, env=env, **more)
 
     def refusal(self, disk, *more):
         done = self.flash("--disk", disk, *more, self.root / "image.img")
@@ -165,6 +166,38 @@ class Refusals(unittest.TestCase):
         self.system.disk("sdb", serial="REAL-7")
         self.assertIn("give --serial REAL-7", self.system.refusal("/dev/sdb"))
         self.assertIn("is REAL-7, not WRONG", self.system.refusal("/dev/sdb", "--serial", "WRONG"))
+
+    def test_recordings_are_given_up_only_where_that_is_asked_for(self):
+        image_end = 4 * MIB // SECTOR
+        for disk, start in (("sdb", image_end), ("sdc", image_end + 2048), ("sdd", image_end - 2048)):
+            self.system.disk(disk, path=f"pci/usb1/{disk}", serial=disk)
+            self.system.partition(disk, 2, label="boot-a")
+            self.system.partition(disk, 7, label="data", start=start)
+        self.assertIn("a Lucid system and its recordings (1.1MB)", self.system.flash("--list").stdout)
+        # What comes next is the question for the serial number, which these do not answer.
+        self.assertIn("give --serial sdb", self.system.refusal("/dev/sdb"))
+        for disk in ("sdc", "sdd"):
+            self.assertIn(f"/dev/{disk} holds recordings", self.system.refusal(f"/dev/{disk}", "--serial", disk))
+            self.assertIn(f"give --serial {disk}", self.system.refusal(f"/dev/{disk}", "--discard-recordings"))
+
+    def test_a_person_is_told_what_of_the_disk_is_lost(self):
+        for disk, start, told in (("sdb", 4 * MIB // SECTOR, "but not the recordings"), ("sdc", 2048, "ALL OF IT WILL BE LOST")):
+            self.system.disk(disk, path=disk)
+            self.system.partition(disk, 2, label="boot-a")
+            self.system.partition(disk, 7, label="data", start=start)
+            leader, follower = pty.openpty()
+            os.write(leader, b"no\n")
+            done = self.system.flash("--disk", f"/dev/{disk}", "--discard-recordings", self.system.root / "image.img", stdin=follower)
+            os.close(leader)
+            os.close(follower)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(told, done.stderr)
+            self.assertIn("not its serial number; nothing was written", done.stderr)
+
+    def test_a_partition_of_that_name_on_a_disk_of_somebody_else_holds_no_recordings(self):
+        self.system.disk("sdb")
+        self.system.partition("sdb", 1, label="data")
+        self.assertIn("give --serial S1", self.system.refusal("/dev/sdb"))
 
     def test_a_script_without_a_disk_and_bad_options(self):
         self.assertIn("no disk given", self.system.flash(self.system.root / "image.img").stderr)
