@@ -36,6 +36,7 @@ use lucid_agent_protocol::update::{Attempt, GateReport, Outcome, WHY_BYTES_MAX};
 use lucid_agent_protocol::{Refusal, RefusalCode, Reply};
 use lucid_bundle::Trust;
 use lucid_device::Reading;
+use lucid_error::chain;
 use lucid_layout::update::{SlotBook, Standing};
 use lucid_layout::{EepromRelease, Release, Slot};
 
@@ -47,7 +48,7 @@ use files::{FileSystem, Files, FilesError, Places};
 use mailbox::{Mailbox, MailboxError, Tryboot};
 use progress::{Candidate, History, Progress, Purpose};
 pub(crate) use receive::Wish;
-use slots::{BootDisk, Slots, chain};
+use slots::{BootDisk, Slots};
 use surroundings::{Surroundings, ThisMachine};
 use trial::{SOAK_S_MAX, SOAK_S_MIN, Trial};
 

@@ -21,8 +21,7 @@ use tokio::sync::watch;
 
 use crate::{
     BlockchainEngine, ChainStore, Cursor, EngineRequest, Fault, LogProof, Place, ReadError, Step, StepError,
-    chain_store::read,
-    validation::{error_line, step},
+    chain_store::read, validation::step,
 };
 
 /// Blocks a step: some 50 ms on a Pi 5, so that shedding takes effect at once and other background work gets its turn.
@@ -194,7 +193,7 @@ impl Validator {
             Ok(Ok(Step::Valid { blocks })) => Outcome::Valid(blocks),
             Ok(Err(StepError::Fault(fault))) => Outcome::Fault(fault),
             Ok(Err(error @ StepError::Store(_))) => {
-                tracing::warn!(error = error_line(&error), "a step of the validation could not read the chain");
+                tracing::warn!(error = lucid_error::chain(&error), "a step of the validation could not read the chain");
                 Outcome::Later
             }
             // Bytes that make the store's engine panic are damage, too.
@@ -257,7 +256,7 @@ impl ChainPort {
             Ok(answer) => Ok(answer),
             Err(ReadError::OutOfRange(problem)) => Err(ChainError::OutOfRange(problem)),
             Err(error) => {
-                tracing::error!(error = error_line(&error), "the chain could not be read");
+                tracing::error!(error = lucid_error::chain(&error), "the chain could not be read");
                 Err(ChainError::Unavailable)
             }
         }

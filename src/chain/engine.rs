@@ -25,7 +25,6 @@ use tokio::{task::JoinError, time::Instant};
 
 use crate::{
     ChainStore, OpenError, ProduceError, Produced, Producer, ReadError, SubmitError, Submitted,
-    validation::error_line,
     view::hex,
     witness::{self, Refusal, WITNESS_BLOCKS, WitnessError},
 };
@@ -313,7 +312,7 @@ fn open(config: &EngineConfig, key: &SigningKey, now: Timestamp) -> Result<Mode,
     let settled = refusal.is_none() && chain.is_some();
     if let Some(refusal) = refusal {
         if config.accept_rollback.as_deref() != Some(refusal.acceptance()) {
-            let reason = error_line(&refusal);
+            let reason = lucid_error::chain(&refusal);
             tracing::error!(%reason, "the chain is not continued");
             return Ok(Mode::Refusing { chain, reason });
         }

@@ -126,12 +126,12 @@ fn check_block(chain: &ChainStore, tx: &ReadTx<'_>, cursor: &mut Cursor) -> Resu
     let header = &sealed.header;
     check_links(cursor, &parts).map_err(|reason| fault(height, reason))?;
     ordering::verify(header, &sealed.certificate, chain.genesis())
-        .map_err(|error| fault(height, error_line(&error)))?;
+        .map_err(|error| fault(height, lucid_error::chain(&error)))?;
     let context = Context { chain_id: chain.chain_id(), permitted: chain.genesis().validators() };
     let places = places(tx, height, transactions)?;
     let known = Places { height, transactions, places: &places };
     let applied = cursor.state.apply(context, &known, transactions);
-    let applied = applied.map_err(|error| fault(height, error_line(&error)))?;
+    let applied = applied.map_err(|error| fault(height, lucid_error::chain(&error)))?;
     if applied.receipts != *receipts || receipts_root(receipts) != header.receipts_root {
         return Err(fault(height, "the receipts are not what the transactions come to"));
     }
@@ -195,7 +195,7 @@ fn check_checkpoint(chain: &ChainStore, tx: &ReadTx<'_>, cursor: &Cursor) -> Res
     let note = tx.get(&CHECKPOINT, &ONLY)?.and_then(|note| String::from_utf8(note).ok());
     let note = note.ok_or_else(|| fault(height, "the checkpoint is missing or is not text"))?;
     let (checkpoint, _) = Checkpoint::open(&note, std::slice::from_ref(chain.key()))
-        .map_err(|error| fault(height, error_line(&error)))?;
+        .map_err(|error| fault(height, lucid_error::chain(&error)))?;
     if (checkpoint.size, checkpoint.root) != (cursor.log.size(), cursor.log.root()) {
         return Err(fault(height, "the checkpoint does not follow from the blocks"));
     }
@@ -255,7 +255,7 @@ impl KnownAnchors for Places<'_> {
 fn readable<T>(height: u64, what: &str, read: Result<T, StoreError>) -> Result<T, StepError> {
     read.map_err(|error| match error {
         StoreError::BadValue { .. } | StoreError::BadKey { .. } => {
-            fault(height, format!("the {what} can't be read: {}", error_line(&error)))
+            fault(height, format!("the {what} can't be read: {}", lucid_error::chain(&error)))
         }
         error => StepError::Store(error),
     })
@@ -263,12 +263,6 @@ fn readable<T>(height: u64, what: &str, read: Result<T, StoreError>) -> Result<T
 
 fn fault(height: u64, reason: impl Into<String>) -> StepError {
     StepError::Fault(Fault { height, reason: reason.into() })
-}
-
-/// An error and its causes on one line: the reason is published as text.
-pub(crate) fn error_line(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod upload;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lucid_error::chain;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -120,7 +121,7 @@ impl Sender<'_> {
     async fn recover(&mut self, mut error: ClientError) -> Result<Standing, ClientError> {
         // 409 says that both sides differ in where they stand, and HEAD settles it.
         while error.is_transient() || error.status() == Some(409) {
-            self.progress.line(&format!("{}; trying again", with_causes(&error)));
+            self.progress.line(&format!("{}; trying again", chain(&error)));
             if !self.backoff.wait().await {
                 return Err(self.gave_up(error));
             }
@@ -165,17 +166,6 @@ impl Sender<'_> {
             source: Box::new(error),
         }
     }
-}
-
-/// The error and its causes on one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    text
 }
 
 /// Waits until the anchor of `id` is in a block. The recording is safe by now, so that a server which is away for a

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use lucid_error::chain;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -18,7 +19,6 @@ use crate::console::Console;
 use crate::draft::Draft;
 use crate::error::ClientError;
 use crate::progress::Progress;
-use crate::record::with_causes;
 use crate::sessions::session;
 
 /// Where the bytes go.
@@ -90,7 +90,7 @@ impl<W: AsyncWrite + Unpin> Transfer<'_, W> {
             if self.at > before {
                 self.backoff.progressed();
             }
-            self.progress.line(&format!("{}; trying again", with_causes(&error)));
+            self.progress.line(&format!("{}; trying again", chain(&error)));
             if !self.backoff.wait().await {
                 return Err(error);
             }

@@ -5,11 +5,11 @@
 //! never carry the text of an internal error, a secret or a path of the box ([`Problem::internal`] sees to that).
 
 use std::error::Error;
-use std::fmt::Write;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use lucid_error::chain;
 use serde::Serialize;
 
 /// Media type of a problem (RFC 9457, section 6.1).
@@ -171,17 +171,6 @@ impl IntoResponse for Problem {
         headers.extend(self.headers);
         response
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        write!(text, ": {source}").expect("writing to a String cannot fail");
-        cause = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

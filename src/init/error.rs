@@ -1,6 +1,5 @@
 //! Why a step failed. What to do about it is the step's own (`stage.rs`), and is said after the cause.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -55,16 +54,4 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::Io { attempted, path, source }
     }
-}
-
-/// An error with everything that it comes from, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // Writing to a string does not fail.
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -12,12 +12,13 @@
 
 mod autoboot;
 
+use lucid_error::chain;
 use lucid_layout::boot::Attempts;
 use lucid_layout::update::{FAILED_BOOTS_MAX, Fallback, SlotBook, Standing, UPDATE_FILE_BYTES_MAX};
 use lucid_layout::{Slot, paths};
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::file::{self, Access};
 use crate::root::Root;
 

@@ -6,13 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
+use lucid_error::chain;
 use lucid_layout::boot::{Attempts, BootReport, Problem, RESCUE, StateCondition};
 use lucid_layout::{Partition, Slot, cmdline, paths};
 
 use crate::attempts::{self, Boot};
 use crate::clock::{self, Clock};
 use crate::disk::BootDisk;
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::fallback::{self, Autoboot, Way};
 use crate::log::Log;
 use crate::provisioning::{self, Outcome, Trouble};

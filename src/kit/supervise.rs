@@ -1,8 +1,9 @@
 //! The loop that keeps one service running.
 
-use std::{any::Any, error::Error, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::select_all};
+use lucid_error::chain;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -344,18 +345,6 @@ async fn children_ended(children: &TaskTracker) {
     if tokio::time::timeout(CHILDREN_MAX, children.wait()).await.is_err() {
         tracing::warn!(left = children.len(), "work beside the service has not ended with it");
     }
-}
-
-/// The error and all its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// What a panic said.

@@ -11,7 +11,7 @@ use crate::{golden::assert_golden, tree};
 
 /// How high a crate stands. A crate depends only on lower ones: equal ones are siblings, which never know each other.
 /// One that is not listed here is not built yet.
-const RANKS: [(&str, u32); 27] = [
+const RANKS: [(&str, u32); 28] = [
     ("lucid", 90),
     ("lucid-hw-tests", 80),
     ("lucid-image", 80),
@@ -39,6 +39,7 @@ const RANKS: [(&str, u32); 27] = [
     ("lucid-kit", 20),
     ("lucid-layout", 20),
     ("lucid-proof", 20),
+    ("lucid-error", 10),
 ];
 
 /// Crates from outside that stand behind a wall, and who is inside. Everyone else uses the crate inside.

@@ -13,7 +13,7 @@ use lucid_layout::{Digest, Slot};
 
 use super::progress::{Candidate, Progress, Sector};
 use super::write::{Filled, Job, SlotWriter, writing};
-use super::{Live, Updates, Work, cut, failed, slots, wrong_state};
+use super::{Live, Updates, Work, cut, failed, wrong_state};
 
 /// What the supervisor can send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,7 +263,7 @@ fn end(data: &mut impl Read) -> Result<(), Refusal> {
 }
 
 fn unreadable(error: ReadError) -> Refusal {
-    let refusal = |code, text: &dyn std::error::Error| Refusal::new(code, cut(&slots::chain(text)));
+    let refusal = |code, text: &dyn std::error::Error| Refusal::new(code, cut(&lucid_error::chain(text)));
     match &error {
         // Of the sender's making: where a connection broke, nobody waits for this answer.
         ReadError::Io(source) if source.kind() == ErrorKind::UnexpectedEof => {

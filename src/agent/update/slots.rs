@@ -11,6 +11,7 @@ mod table;
 use std::io;
 
 use lucid_device::Reading;
+use lucid_error::chain;
 use lucid_fat::{FatError, ReadAt};
 use lucid_layout::{Partition, Release, Slot, files};
 
@@ -129,12 +130,6 @@ impl Slots {
             Err(error) => Reading::absent(format!("slot {} holds no release: {error}", slot.letter())),
         }
     }
-}
-
-/// An error with everything that it comes from, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

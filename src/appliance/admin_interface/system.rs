@@ -58,7 +58,7 @@ fn started(app: &App) -> Markup {
                 (fact("Started from", &html! { bdi { (known(&report.boot_disk)) } }))
             }
             @if let Some(settings) = &report.eeprom_settings {
-                details { summary { "Settings of the board's EEPROM" } pre { (settings) } }
+                details { summary { "Settings of the board's EEPROM" } pre tabindex="0" { (settings) } }
             }
             @if !report.problems.is_empty() { ul { @for problem in &report.problems { li { (problem.text) } } } }
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::future::{Either, select};
+use lucid_error::chain;
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
@@ -20,7 +21,6 @@ use crate::connection::{Client, Transport};
 use crate::console::Console;
 use crate::error::ClientError;
 use crate::progress::Progress;
-use crate::record::with_causes;
 
 /// Attempts in a row that achieved nothing, each with a reason that the appliance gave, after which it is believed. One
 /// may be the echo of the attempt before.
@@ -184,7 +184,7 @@ impl Sender<'_> {
         if !error.is_transient() {
             return Err(error.into());
         }
-        self.progress.line(&format!("{}; trying again", with_causes(&error)));
+        self.progress.line(&format!("{}; trying again", chain(&error)));
         self.pause(error).await?;
         self.next_status().await
     }

@@ -1,5 +1,6 @@
 //! What can go wrong within auth-service, for the log; callers see [`AccountError`].
 
+use lucid_error::chain;
 use lucid_kit::PoolError;
 use lucid_ports::AccountError;
 use lucid_store::StoreError;
@@ -40,10 +41,4 @@ impl Failure {
             }
         }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

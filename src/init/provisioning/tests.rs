@@ -250,7 +250,7 @@ fn a_mistake_leaves_nothing_behind_and_can_be_corrected() {
     bench.volume.put(files::PROVISIONING, wrong.as_bytes());
     let outcome = bench.boot();
     assert_outcome(&outcome, StateCondition::Fresh, false);
-    let text = crate::error::chain(&outcome.trouble.unwrap());
+    let text = lucid_error::chain(&outcome.trouble.unwrap());
     assert!(text.contains("hostname") && !text.contains("SECRET"), "{text}");
     assert!(bench.kept().is_empty(), "{:?}", bench.kept());
     assert_eq!(bench.volume.get(files::PROVISIONING), wrong.as_bytes(), "not erased");

@@ -119,10 +119,7 @@ impl fmt::Display for ConfigErrors {
 impl ConfigErrors {
     /// Each with its causes, on a line.
     pub(crate) fn each(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|error| {
-            let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-            causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-        })
+        self.0.iter().map(|error| lucid_error::chain(error))
     }
 }
 

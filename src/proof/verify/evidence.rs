@@ -112,8 +112,8 @@ pub(super) fn open_checkpoint(note: &str, proof: &Proof) -> Result<Opened, Strin
     let chain = proof.genesis.chain();
     let keys: Result<Vec<_>, _> =
         proof.genesis.validators().iter().map(|key| VerifierKey::from_bytes(chain, key)).collect();
-    let keys = keys.map_err(|error| super::report::chain(&error))?;
-    let (checkpoint, opened) = Checkpoint::open(note, &keys).map_err(|error| super::report::chain(&error))?;
+    let keys = keys.map_err(|error| lucid_error::chain(&error))?;
+    let (checkpoint, opened) = Checkpoint::open(note, &keys).map_err(|error| lucid_error::chain(&error))?;
     if let Some(name) = opened.unknown.first() {
         return Err(format!("has a signature by `{name}`, which is no validator of this chain"));
     }
@@ -222,7 +222,7 @@ fn check_manifest(note: &str, proof: &Proof, anchored: bool, findings: &mut Find
 
 /// The manifest must bear one signature: by the sender of the anchor, under whatever name.
 fn check_signature(note: &str, sender: &[u8; 32]) -> Result<(), String> {
-    let text = |error| super::report::chain(&error);
+    let text = |error| lucid_error::chain(&error);
     let unverified = Unverified::parse(note).map_err(text)?;
     let mut names = unverified.names();
     let (Some(name), None) = (names.next(), names.next()) else {
@@ -231,7 +231,7 @@ fn check_signature(note: &str, sender: &[u8; 32]) -> Result<(), String> {
     let key = VerifierKey::from_bytes(name, sender).map_err(text)?;
     note::open(note, &[key])
         .map(|_| ())
-        .map_err(|error| format!("is not signed by the key that anchored it: {}", super::report::chain(&error)))
+        .map_err(|error| format!("is not signed by the key that anchored it: {}", lucid_error::chain(&error)))
 }
 
 fn first_difference(manifest: &Manifest, anchor: &Anchor) -> Option<&'static str> {

@@ -177,7 +177,7 @@ impl Findings {
 
     /// An error with everything that led to it.
     pub(super) fn error(&mut self, place: Place, error: &dyn Error) {
-        self.wrong(place, chain(error));
+        self.wrong(place, lucid_error::chain(error));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -207,15 +207,4 @@ impl Findings {
         let omitted = self.wrong + self.unreadable - self.list.len() as u64;
         Report { verdict, findings: self.list, omitted, manifest, header, doubt }
     }
-}
-
-/// An error and its sources in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }

@@ -154,7 +154,7 @@ impl TrustedCheckpoint {
         let (old, new) = if trusted.size < exported.size { (trusted, exported) } else { (exported, trusted) };
         match checkpoint::compare(old, new, &self.consistency) {
             Ok(()) => Judgement::Trusted,
-            Err(error) => Judgement::Contradicts(Place::Trust, super::report::chain(&error)),
+            Err(error) => Judgement::Contradicts(Place::Trust, lucid_error::chain(&error)),
         }
     }
 }

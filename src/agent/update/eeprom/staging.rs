@@ -8,13 +8,14 @@
 use std::io;
 
 use lucid_device::Reading;
+use lucid_error::chain;
 use lucid_fat::{FatError, Place};
 use lucid_layout::disk::SECTOR_BYTES;
 use lucid_layout::eeprom::{FACTS_BYTES_MAX, IMAGE_BYTES, digest_file};
 use lucid_layout::{Digest, EepromRelease, Slot, files};
 use sha2::{Digest as _, Sha256};
 
-use crate::update::slots::{Aligned, Device, Slots, SlotsError, chain};
+use crate::update::slots::{Aligned, Device, Slots, SlotsError};
 
 /// A name in a directory and the file's size, where the entry has them (Microsoft, "FAT32 File System Specification").
 const NAME_BYTES: usize = 11;
