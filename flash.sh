@@ -117,21 +117,19 @@ number_of() {
 
 partitions_of() { local part; for part in "$SYS/block/$1/$1"*; do [[ ! -e $part/partition ]] || basename "$part"; done; }
 
-is_lucid() { local part; for part in $(partitions_of "$1"); do ! grep -qsx 'PARTNAME=boot-a' "$SYS/block/$1/$part/uevent" || return 0; done; return 1; }
+# The first partition of a disk with a name, which src/layout/disk.rs gives; nothing if there is none.
+partition_named() { local part; for part in $(partitions_of "$1"); do ! grep -qsx "PARTNAME=$2" "$SYS/block/$1/$part/uevent" || { echo "$part"; return; }; done; }
 
-# The partition of a Lucid disk that holds the recordings: `src/layout/disk.rs` has number and name.
-data_partition_of() {
-  local part
-  is_lucid "$1" || return 0
-  for part in $(partitions_of "$1"); do ! grep -qsx 'PARTNAME=data' "$SYS/block/$1/$part/uevent" || echo "$part"; done
-}
+is_lucid() { [[ -n $(partition_named "$1" boot-a) ]]; }
 
 # What lies on a disk, for people.
 content_of() {
   local part name found=()
-  part=$(data_partition_of "$1")
-  if [[ -n $part ]]; then echo "a Lucid system and its recordings ($(human "$(bytes_of "$1/$part")"))"; return; fi
-  if is_lucid "$1"; then echo "a Lucid system"; return; fi
+  if is_lucid "$1"; then
+    part=$(partition_named "$1" data)
+    echo "a Lucid system${part:+ and its recordings ($(human "$(bytes_of "$1/$part")"))}"
+    return
+  fi
   for part in $(partitions_of "$1"); do
     name=
     [[ ! -b /dev/$part || $SYS != /sys ]] || name=$(blkid -p -o value -s LABEL "/dev/$part" 2>/dev/null || true)
@@ -378,23 +376,18 @@ ask_disk() {
 }
 
 # The appliance makes its data partition where the image ends. One that begins elsewhere is not found again: the image
-# overwrites its beginning, or the appliance makes and formats another one over it.
-keeps_recordings() {
+# overwrites its beginning, or the appliance makes and formats another one over it. Says what becomes of the recordings on
+# a disk that an image of so many bytes is written to: kept, lost, or nothing where there are none.
+fate_of_recordings() {
   local disk=$1 bytes=$2 part
-  part=$(data_partition_of "$disk")
-  [[ -n $part ]] && (($(read_line "$SYS/block/$disk/$part/start") * 512 == bytes))
-}
-
-refuse_to_discard() {
-  local disk=$1 bytes=$2
-  [[ -n $(data_partition_of "$disk") ]] || return 0
-  if keeps_recordings "$disk" "$bytes" || [[ -n $discard ]]; then return 0; fi
-  die "/dev/$disk holds recordings, and this image, which has another size than the one before, leaves no place for them; start it, back them up" \
-    "(`lucid backup`) and give --discard-recordings, or take another disk; nothing was written"
+  is_lucid "$disk" || return 0
+  part=$(partition_named "$disk" data)
+  [[ -n $part ]] || return 0
+  if (($(read_line "$SYS/block/$disk/$part/start") * 512 == bytes)); then echo kept; else echo lost; fi
 }
 
 confirm() {
-  local disk=$1 bytes=$2 serial answer
+  local disk=$1 recordings=$2 serial answer
   serial=$(serial_of "$disk")
   [[ -n $serial ]] || serial=$disk
   say ""
@@ -405,7 +398,7 @@ confirm() {
     return
   fi
   [[ -t 0 ]] || die "not confirmed: give --serial $serial; nothing was written"
-  if keeps_recordings "$disk" "$bytes"; then
+  if [[ $recordings == kept ]]; then
     say "  All of it WILL BE LOST, but not the recordings: the recovery key opens them again (docs/flashing.md)."
   else
     say "  ALL OF IT WILL BE LOST."
@@ -423,8 +416,8 @@ warn_of_others() {
 }
 
 main() {
-  local image='' device='' list=0 wanted=1 disk bytes why code fingerprint work
-  given_serial='' discard='' hostname='' timezone='' network='' gateway='' dns='' ssd=none ssd_serial=''
+  local image='' device='' discard='' list=0 wanted=1 disk bytes why recordings code fingerprint work
+  given_serial='' hostname='' timezone='' network='' gateway='' dns='' ssd=none ssd_serial=''
   while (($#)); do
     case $1 in
       -h | --help) usage; return ;;
@@ -460,8 +453,11 @@ main() {
   disk=$(resolve_disk "$device")
   why=$(refusal_of "$disk" "$bytes")
   [[ -z $why ]] || die "$device can't be written: $why"
-  refuse_to_discard "$disk" "$bytes"
-  confirm "$disk" "$bytes"
+  recordings=$(fate_of_recordings "$disk" "$bytes")
+  [[ $recordings != lost || -n $discard ]] \
+    || die "$device holds recordings, and this image, which has another size than the one before, leaves no place for them: start it," \
+      "back them up (\`lucid backup\`) and give --discard-recordings, or take another disk; nothing was written"
+  confirm "$disk" "$recordings"
   warn_of_others "$disk"
   ((EUID == 0)) || die "writing to a disk needs root: sudo ./flash.sh …"
   device=/dev/$disk

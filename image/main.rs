@@ -3,22 +3,18 @@
 
 mod cli;
 
-use std::error::Error as _;
 use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use lucid_error::causes;
 
 fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(text) => write(&mut io::stdout(), &text),
         Err(error) => {
-            let mut text = format!("lucid-image: {error}\n");
-            let mut source = error.source();
-            while let Some(cause) = source {
-                text += &format!("  because: {cause}\n");
-                source = cause.source();
-            }
+            let said = format!("lucid-image: {error}\n");
+            let text = causes(&error).fold(said, |text, cause| format!("{text}  because: {cause}\n"));
             write(&mut io::stderr(), &text);
             ExitCode::FAILURE
         }

@@ -177,7 +177,8 @@ class Refusals(unittest.TestCase):
         # What comes next is the question for the serial number, which these do not answer.
         self.assertIn("give --serial sdb", self.system.refusal("/dev/sdb"))
         for disk in ("sdc", "sdd"):
-            self.assertIn(f"/dev/{disk} holds recordings", self.system.refusal(f"/dev/{disk}", "--serial", disk))
+            refused = self.system.refusal(f"/dev/{disk}", "--serial", disk)
+            self.assertRegex(refused, f"^flash: /dev/{disk} holds recordings.* back them up \\(`lucid backup`\\) and give --discard-recordings")
             self.assertIn(f"give --serial {disk}", self.system.refusal(f"/dev/{disk}", "--discard-recordings"))
 
     def test_a_person_is_told_what_of_the_disk_is_lost(self):

@@ -18,11 +18,5 @@ pub(crate) fn say(text: &str) {
 
 /// Says why it failed, with all causes.
 pub(crate) fn error(error: &dyn Error) {
-    let mut text = format!("lucid-pi: {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    say(&text);
+    say(&format!("lucid-pi: {}", lucid_error::chain(error)));
 }

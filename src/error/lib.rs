@@ -1,4 +1,4 @@
-//! An error with everything it comes from, on one line: for logs, replies and reports, which have one line for it.
+//! An error with everything it comes from: on one line for logs, replies and reports, or one by one.
 //!
 //! Errors say what failed and leave why to their [`source`](Error::source), so that nothing is said twice.
 
@@ -7,8 +7,12 @@ use std::error::Error;
 /// `error` and its sources, outermost first, with `: ` between them.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// What `error` comes from, nearest first, without itself.
+pub fn causes(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }
 
 #[cfg(test)]

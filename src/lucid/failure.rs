@@ -46,13 +46,7 @@ impl Failure {
 
     /// The error and its causes, one per line.
     pub(crate) fn render(&self) -> String {
-        let mut text = format!("error: {self}");
-        let mut source = Error::source(self);
-        while let Some(cause) = source {
-            text.push_str(&format!("\n  because: {cause}"));
-            source = cause.source();
-        }
-        text
+        lucid_error::causes(self).fold(format!("error: {self}"), |text, cause| format!("{text}\n  because: {cause}"))
     }
 }
 

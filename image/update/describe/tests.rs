@@ -15,14 +15,7 @@ fn a_moment_has_a_zone_and_lies_after_1970() {
 
 /// What is said of a description, its causes included.
 fn said<T>(result: Result<T, Error>) -> String {
-    let error = result.err().expect("it is refused");
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text += &format!(" {cause}");
-        source = cause.source();
-    }
-    text
+    lucid_error::chain(&result.err().expect("it is refused"))
 }
 
 #[test]

@@ -346,13 +346,10 @@ fn is_busy(error: &UpdateError) -> bool {
 /// An error with what caused it, for the owner.
 pub(crate) fn described(error: &(impl std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let said = source.to_string();
+    for said in lucid_error::causes(error).map(ToString::to_string) {
         if !text.contains(&said) {
             text = format!("{text} ({said})");
         }
-        cause = source.source();
     }
     text
 }
